@@ -1,0 +1,91 @@
+/** The daemon process: `daemon.cjs HOME`. */
+import { spawn } from 'node:child_process';
+import { openSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { connectPeer } from '../client/connect.ts';
+import { Daemon } from '../daemon/daemon.ts';
+import { openState } from '../daemon/open-state.ts';
+import type { DaemonPorts } from '../daemon/ports.ts';
+import { serveDaemon } from '../daemon/server.ts';
+import { Sampler } from '../metrics/sampler.ts';
+import { acquireLock } from '../platform/lock.ts';
+import { killOrphans } from '../platform/orphans.ts';
+import { readProcesses } from '../platform/process-table.ts';
+import { makeHome, resolveHome, SHARED_SUPERVISOR, supervisorSocket } from '../protocol/home.ts';
+import { removeStatus, STATUS_EVERY_MS, writeStatus } from '../protocol/status-file.ts';
+import { VERSION } from '../protocol/version.ts';
+
+void main();
+
+async function main(): Promise<void> {
+  const [root = ''] = process.argv.slice(2);
+  const home = resolveHome({ UPKEEP_HOME: root });
+  makeHome(home);
+  process.title = `upkeep daemon ${root}`;
+  process.chdir('/');
+  const logFd = openSync(home.daemonLog, 'a', 0o600);
+  const log = (line: string): void => {
+    writeSync(logFd, `${new Date().toISOString()} [${process.pid}] ${line}\n`);
+  };
+  // A bug ends the daemon and nothing else: a supervisor starts the next one.
+  process.on('uncaughtExceptionMonitor', (error) => log(`fatal: ${error.stack}`));
+
+  const holder = acquireLock(home.daemonLock);
+  if (holder !== null) process.exit(0);
+  log(`daemon ${VERSION} started, Node.js ${process.version}`);
+
+  const ports: DaemonPorts = {
+    supervisorKeys: () => readdirSync(home.run).flatMap((entry) => /^supervisor-(\w+)\.sock$/.exec(entry)?.[1] ?? []),
+    connect: (key, handlers) => connectPeer(supervisorSocket(home, key), handlers),
+    startSupervisor: (key, exec) => {
+      // A cluster needs a primary on the app's own Node.js.
+      const node = key === SHARED_SUPERVISOR ? process.execPath : exec;
+      const child = spawn(node, [join(__dirname, 'supervisor.cjs'), root, key], {
+        detached: true,
+        cwd: '/',
+        env: {},
+        stdio: ['ignore', 'ignore', logFd, 'ipc'],
+      });
+      child.unref();
+      return new Promise((resolve, reject) => {
+        child.once('error', reject);
+        // It closes the channel when it listens, or by its death; connecting tells which.
+        child.once('disconnect', resolve);
+      });
+    },
+    daemonCommand: [process.execPath, __filename, root],
+    killOrphans,
+    writeStatus: (instances) => writeStatus(home, instances, Date.now()),
+    log,
+    now: () => Date.now(),
+  };
+  const { registry, journal } = await openState(home.state, log);
+  const daemon = new Daemon(ports, registry, journal, new Sampler(readProcesses));
+  const startedAt = Date.now();
+  // What the daemon before has left says nothing of what this one finds.
+  removeStatus(home);
+  const ready = daemon.resume().catch((error: Error) => log(`not all could be resumed: ${error.stack}`));
+  await serveDaemon(daemon, ready, {
+    socketPath: home.daemonSocket,
+    version: VERSION,
+    startedAt,
+    onKilled: () => {
+      rmSync(home.daemonSocket, { force: true });
+      rmSync(home.daemonLock, { force: true });
+      removeStatus(home);
+      process.exit(0);
+    },
+  });
+  setInterval(() => {
+    daemon.sample();
+    daemon.publish();
+  }, STATUS_EVERY_MS);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      log(`ended by ${signal}`);
+      process.exit(0);
+    });
+  }
+  // Tells the command that started this process that the socket is there.
+  if (process.send) process.disconnect();
+}

@@ -1,0 +1,71 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { Context } from '../cli/command.ts';
+import { isTerminal } from '../cli/is-terminal.ts';
+import { Session } from '../client/session.ts';
+import { UpkeepError } from '../protocol/errors.ts';
+import { type Home, resolveHome } from '../protocol/home.ts';
+import { readStatus } from '../protocol/status-file.ts';
+import { VERSION } from '../protocol/version.ts';
+import { writeOut } from './write-out.ts';
+
+/** More than any ecosystem needs. */
+const MAX_STDIN_BYTES = 16 * 1024 * 1024;
+
+/** Given by upkeep.cjs. */
+declare const importModule: (specifier: string) => Promise<unknown>;
+
+/** Runs the command line of this process. */
+export async function main(run: (argv: readonly string[], context: Context) => Promise<number>): Promise<void> {
+  const given = process.argv.slice(2);
+  const dashes = given.indexOf('--');
+  const argv = dashes === -1 ? given : given.slice(0, dashes);
+  const silent = argv.some((arg) => arg === '-s' || arg === '--silent');
+  const abort = new AbortController();
+  process.once('SIGINT', () => {
+    process.exitCode = 130;
+    abort.abort();
+    // A command that does not end by the signal alone ends by the next one.
+    session.close();
+  });
+  const session = new Session(() => context.home, join(__dirname, 'daemon.cjs'));
+  const context: Context = {
+    get home(): Home {
+      return resolveHome(process.env);
+    },
+    env: process.env,
+    cwd: process.cwd(),
+    cpus: availableParallelism,
+    execPath: process.execPath,
+    version: VERSION,
+    rest: dashes === -1 ? [] : given.slice(dashes + 1),
+    out: {
+      data: (text) => writeOut(`${text}\n`),
+      note: (text) => (silent ? undefined : process.stderr.write(`${text}\n`)),
+      problem: (text) => process.stderr.write(`${text}\n`),
+      status: (text) => isTerminal(2) && process.stderr.write(`\r\x1b[K${text}`),
+      isTerminal: isTerminal(2),
+    },
+    stdin: readStdin,
+    importModule,
+    connect: () => session.connect(),
+    connectRunning: () => session.connectRunning(),
+    readStatus: () => readStatus(context.home, Date.now()),
+    signal: abort.signal,
+  };
+  const code = await run(argv, context);
+  session.close();
+  process.exitCode ??= code;
+}
+
+async function readStdin(): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of process.stdin) {
+    chunks.push(chunk as Buffer);
+    size += (chunk as Buffer).length;
+    if (size > MAX_STDIN_BYTES)
+      throw new UpkeepError('CONFIG_INVALID', `stdin is longer than ${MAX_STDIN_BYTES} bytes`);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

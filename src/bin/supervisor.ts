@@ -1,0 +1,79 @@
+/**
+ * The supervisor process: `supervisor.cjs HOME KEY`. KEY is `shared` for all fork-mode apps, or names the one
+ * cluster-mode app, and then this is run by the app's own Node.js, as the primary of its cluster.
+ */
+import { spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { logStore } from '../logs/capture.ts';
+import { systemClock } from '../platform/clock.ts';
+import { clusterLauncher } from '../platform/cluster-launcher.ts';
+import { forkLauncher } from '../platform/fork-launcher.ts';
+import { acquireLock } from '../platform/lock.ts';
+import { pidFiles } from '../platform/pid-files.ts';
+import { portOwner } from '../platform/port-owner.ts';
+import { resolveHome, SHARED_SUPERVISOR, supervisorLock, supervisorSocket } from '../protocol/home.ts';
+import { VERSION } from '../protocol/version.ts';
+import { serveSupervisor } from '../supervisor/server.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
+
+/** Until a daemon that was started connects, this long is waited before the next try. */
+const REVIVE_AGAIN_MS = 3000;
+
+const [root = '', key = ''] = process.argv.slice(2);
+const home = resolveHome({ UPKEEP_HOME: root });
+process.title = `upkeep supervisor ${key} ${root}`;
+// Cluster workers would inherit it all; each gets its own environment instead.
+for (const name of Object.keys(process.env)) delete process.env[name];
+// Ends by command only: a signal meant for a terminal's process group must not take the apps along.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+
+const holder = acquireLock(supervisorLock(home, key));
+if (holder !== null) {
+  console.error(`supervisor ${key} runs already, as process ${holder}`);
+  process.exit(0);
+}
+
+const bootstrap = join(__dirname, 'bootstrap.cjs');
+let broadcast: (event: string, data: unknown) => void = () => {};
+const supervisor = new Supervisor(
+  {
+    clock: systemClock,
+    launcher: key === SHARED_SUPERVISOR ? forkLauncher(bootstrap) : clusterLauncher(bootstrap),
+    logs: logStore(home.run, key),
+    pidFiles,
+    portOwner,
+  },
+  (changed) => broadcast('changed', changed),
+);
+
+let reviving: NodeJS.Timeout | null = null;
+void serveSupervisor(supervisor, {
+  socketPath: supervisorSocket(home, key),
+  version: VERSION,
+  onAdopted: () => {
+    if (reviving) clearInterval(reviving);
+    reviving = null;
+  },
+  onOrphaned: (daemonCommand) => {
+    const revive = () => startDaemon(daemonCommand);
+    revive();
+    reviving ??= setInterval(revive, REVIVE_AGAIN_MS);
+  },
+  onShutdown: () => {
+    rmSync(supervisorSocket(home, key), { force: true });
+    rmSync(supervisorLock(home, key), { force: true });
+    process.exit(0);
+  },
+}).then((server) => {
+  broadcast = server.broadcast;
+  // Tells the daemon that started this process that the socket is there.
+  if (process.send) process.disconnect();
+});
+
+/** Several supervisors may do so at once: the daemon's lock lets one of them through. */
+function startDaemon([command = process.execPath, ...args]: readonly string[]): void {
+  const child = spawn(command, args, { detached: true, stdio: 'ignore', cwd: '/', env: {} });
+  child.on('error', () => {});
+  child.unref();
+}

@@ -1,0 +1,45 @@
+import { resolve } from 'node:path';
+import { type Ecosystem, isEcosystemPath, loadEcosystem, parseEcosystem } from '../config/ecosystem.ts';
+import { type ResolveContext, resolveApp } from '../config/resolve-app.ts';
+import type { AppSpec } from '../domain/app-spec.ts';
+import { UpkeepError } from '../protocol/errors.ts';
+import type { Context, Options } from './command.ts';
+
+export function resolveContext(context: Context, folder: string, options: Options): ResolveContext {
+  const { env, execPath, home } = context;
+  const environment = typeof options['env'] === 'string' ? options['env'] : null;
+  return { folder, env, cpus: context.cpus(), execPath, logFolder: home.logs, environment };
+}
+
+/** Whether a target is a file of apps: by its name, or `-` for JSON on stdin. */
+export function namesFile(target: string): boolean {
+  return target === '-' || isEcosystemPath(target);
+}
+
+/** The apps of an ecosystem file, as `--env` and `--only` choose them. */
+export async function appsFromFile(context: Context, target: string, options: Options): Promise<readonly AppSpec[]> {
+  const ecosystem =
+    target === '-'
+      ? parseEcosystem(await context.stdin(), 'stdin', context.cwd)
+      : await loadEcosystem(resolve(context.cwd, target), context.importModule);
+  for (const { warnings } of ecosystem.apps) for (const warning of warnings) context.out.problem(`upkeep: ${warning}`);
+  const resolving = resolveContext(context, ecosystem.folder, options);
+  warnOfEnvironment(context, ecosystem, resolving.environment);
+  const specs = ecosystem.apps.map((app) => resolveApp(app.options, app.environments, resolving, app.where));
+  return typeof options['only'] === 'string' ? onlyNamed(specs, options['only'].split(',')) : specs;
+}
+
+function onlyNamed(specs: readonly AppSpec[], names: readonly string[]): readonly AppSpec[] {
+  const wanted = names.map((name) => name.trim());
+  const missing = wanted.find((name) => !specs.some((spec) => spec.name === name));
+  if (missing !== undefined) {
+    const there = specs.map(({ name }) => name).join(', ');
+    throw new UpkeepError('APP_NOT_FOUND', `--only: the file has no app "${missing}"`, { hint: `it has ${there}` });
+  }
+  return specs.filter(({ name }) => wanted.includes(name));
+}
+
+function warnOfEnvironment({ out }: Context, { apps }: Ecosystem, environment: string | null): void {
+  if (environment === null || apps.some(({ environments }) => environment in environments)) return;
+  out.problem(`upkeep: no app of the file has env_${environment}; plain env is used`);
+}

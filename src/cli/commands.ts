@@ -1,0 +1,209 @@
+import { type Command, HIDDEN, JSON_OUTPUT, type Option } from './command.ts';
+import { LOOKING_COMMANDS } from './looking-commands.ts';
+
+const UPDATE_ENV: Option = ['-a, --update-env', "take over this shell's environment"];
+const ENVIRONMENT: Option = ['--env <name>', 'use the env_<name> block of the ecosystem file'];
+const ONLY: Option = ['--only <names>', 'only these apps of the file, separated by commas'];
+const TARGETS = '<targets...>';
+const TARGETS_HELP = 'A target is a name, an id, a namespace, all, /regex/ on names, or an ecosystem file.';
+const FROM_FILE: readonly Option[] = [UPDATE_ENV, ENVIRONMENT, ONLY, JSON_OUTPUT];
+
+/** The options of an app, as flags; cli/start-flags.ts maps them to options of an ecosystem file. */
+const START_OPTIONS: readonly Option[] = [
+  ['-n, --name <name>', 'name of the app'],
+  ['--namespace <name>', 'namespace of the app'],
+  ['-i, --instances <count>', 'how many; of a Node.js app: as a cluster. 0 or max: one a CPU, -1: CPUs less one'],
+  ['--interpreter <program>', 'what runs the script: a name on PATH, a path, or none'],
+  ['--interpreter-args <args>', 'arguments of the interpreter'],
+  ['--node-args <args>', 'the same'],
+  ['--cwd <folder>', 'working directory'],
+  ['-o, --output <file>', 'file for stdout'],
+  ['-e, --error <file>', 'file for stderr'],
+  ['-l, --log [file]', 'file for both'],
+  ['--merge-logs', 'all instances into one file'],
+  ['--disable-logs', 'keep no logs'],
+  ['--filter-env <prefixes...>', 'variables of this shell that the app does not get'],
+  ['-p, --pid <file>', 'file for the pid; {id} in it becomes the id'],
+  ['-k, --kill-timeout <ms>', 'time between asking to stop and SIGKILL'],
+  ['--kill-signal <signal>', 'the signal that asks to stop'],
+  ['--shutdown-with-message', "ask by process message 'shutdown' in fork mode too"],
+  ['--listen-timeout <ms>', 'time to get ready'],
+  ['--wait-ready', "ready is when the app calls process.send('ready')"],
+  ['--min-uptime <ms>', 'a run that ends sooner is unstable'],
+  ['--max-restarts <count>', 'unstable runs in a row, then it is errored'],
+  ['--restart-delay <ms>', 'wait before a restart'],
+  ['--exp-backoff-restart-delay <ms>', 'first wait, growing with each restart'],
+  ['--stop-exit-codes <codes...>', 'exit codes that mean done'],
+  ['--no-autorestart', 'do not start it again when it ends'],
+  ['--no-autostart', 'only register it'],
+  ['--no-treekill', 'stop only the main process, not its children'],
+  ['--increment-var <name>', 'a variable that grows by one for each instance'],
+  ['-u, --user <user>', 'run as this user (needs root)'],
+  ['--uid <user>', 'the same'],
+  ['--gid <group>', 'run as this group (needs root)'],
+  // Of pm2, without meaning here.
+  ...[
+    '--no-pmx',
+    '--no-automation',
+    '--no-vizion',
+    '--source-map-support',
+    '--disable-source-map-support',
+    '--no-daemon',
+  ].map((flag): Option => [flag, HIDDEN]),
+  ['--max-memory-restart <size>', 'not supported yet'],
+  ['-c, --cron-restart <pattern>', 'not supported yet'],
+  ['-w, --watch [paths]', 'not supported yet'],
+  ['--time', 'not supported yet'],
+  ['--log-date-format <format>', 'not supported yet'],
+];
+
+/** Commands of pm2 that are not there yet, with what to do meanwhile. */
+export const MISSING_COMMANDS: Readonly<Record<string, string>> = {
+  save: 'not needed: the list is saved at each change',
+  dump: 'not needed: the list is saved at each change',
+  resurrect: 'not needed: the next command after a reboot starts what ran before',
+  ...Object.fromEntries(
+    (
+      'startup unstartup cleardump monit dashboard dash imonit update updatePM2 deepUpdate reloadLogs logrotate attach send trigger serve ' +
+      'expose deploy install uninstall create inspect report slist sysinfos completion init ecosystem examples set get ' +
+      'unset multiset conf config pull forward backward link unlink open monitor unmonitor plus login logout'
+    )
+      .split(' ')
+      .map((name) => [name, 'docs/status.md tells what is there']),
+  ),
+};
+
+/** Every command, in the order of the help. */
+export const COMMANDS: readonly Command[] = [
+  {
+    name: 'start',
+    args: '[targets...]',
+    summary: 'start a script, a program, a command line in quotes, an ecosystem file, or an app by name',
+    options: [...START_OPTIONS, ['-f, --force', 'restart it with these options if it runs already'], ...FROM_FILE],
+    help: [
+      'What stands after -- are arguments of the app. Examples:',
+      '  upkeep start app.js -i 4              a cluster of four workers that share the port',
+      '  upkeep start worker.py --name jobs    any language',
+      '  upkeep start "npm run dev"            a command line',
+      '  upkeep start ecosystem.config.js --env production',
+    ].join('\n'),
+    load: async () => (await import('./commands/start.ts')).start,
+  },
+  {
+    name: 'stop',
+    args: TARGETS,
+    summary: 'stop apps; they stay in the list',
+    options: [ONLY, JSON_OUTPUT],
+    help: TARGETS_HELP,
+    load: async () => (await import('./commands/operate.ts')).stop,
+  },
+  {
+    name: 'restart',
+    args: TARGETS,
+    summary: 'stop and start apps again; an ecosystem file also brings its changes in',
+    options: FROM_FILE,
+    help: TARGETS_HELP,
+    load: async () => (await import('./commands/operate.ts')).restart,
+  },
+  {
+    name: 'reload',
+    aliases: ['gracefulReload'],
+    args: TARGETS,
+    summary: 'replace the workers of a cluster one by one, each when its new one serves; restart in fork mode',
+    options: FROM_FILE,
+    help: TARGETS_HELP,
+    load: async () => (await import('./commands/operate.ts')).reload,
+  },
+  {
+    name: 'delete',
+    aliases: ['del'],
+    args: TARGETS,
+    summary: 'stop apps and take them off the list',
+    options: [ONLY, JSON_OUTPUT],
+    help: TARGETS_HELP,
+    load: async () => (await import('./commands/operate.ts')).remove,
+  },
+  ...(['startOrRestart', 'startOrReload', 'startOrGracefulReload'] as const).map(
+    (name): Command => ({
+      name,
+      args: '<file>',
+      summary: `start what the ecosystem file names, ${name === 'startOrRestart' ? 'restart' : 'reload'} what runs`,
+      options: FROM_FILE,
+      load: async () => {
+        const { startOrRestart, startOrReload } = await import('./commands/operate.ts');
+        return name === 'startOrRestart' ? startOrRestart : startOrReload;
+      },
+    }),
+  ),
+  {
+    name: 'scale',
+    args: '<app> <count>',
+    summary: 'to that many instances (6), more (+3) or fewer (-2)',
+    options: [JSON_OUTPUT],
+    load: async () => (await import('./commands/scale.ts')).scale,
+  },
+  {
+    name: 'reset',
+    args: TARGETS,
+    summary: 'set restart counters to zero',
+    load: async () => (await import('./commands/operate.ts')).reset,
+  },
+  {
+    name: 'sendSignal',
+    args: '<signal> <targets...>',
+    summary: 'send a signal to the main processes',
+    load: async () => (await import('./commands/send-signal.ts')).sendSignal,
+  },
+  ...LOOKING_COMMANDS,
+  {
+    name: 'describe',
+    aliases: ['desc', 'info', 'show'],
+    args: '<target>',
+    summary: 'show all there is to know about an app',
+    options: [JSON_OUTPUT],
+    load: async () => (await import('./commands/describe.ts')).describe,
+  },
+  {
+    name: 'logs',
+    aliases: ['log'],
+    args: '[targets...]',
+    summary: 'show the last lines of the logs, then follow them',
+    options: [
+      ['--lines <count>', 'how many of the last lines of each instance (15)'],
+      ['--nostream', 'do not follow'],
+      ['--out', 'stdout only'],
+      ['--err', 'stderr only'],
+      ['--raw', 'the lines as they are, without the name of the app'],
+    ],
+    load: async () => (await import('./commands/logs.ts')).logs,
+  },
+  {
+    name: 'flush',
+    args: '[targets...]',
+    summary: 'empty the log files',
+    load: async () => (await import('./commands/flush.ts')).flush,
+  },
+  {
+    name: 'id',
+    args: '<target>',
+    summary: 'print ids',
+    load: async () => (await import('./commands/identify.ts')).id,
+  },
+  {
+    name: 'pid',
+    args: '[target]',
+    summary: 'print pids; the one of the daemon without a target',
+    load: async () => (await import('./commands/identify.ts')).pid,
+  },
+  {
+    name: 'env',
+    args: '<id>',
+    summary: 'print the environment of an instance, secrets included',
+    load: async () => (await import('./commands/identify.ts')).env,
+  },
+  {
+    name: 'kill',
+    summary: 'stop and forget all apps, and end the daemon',
+    load: async () => (await import('./commands/daemon.ts')).kill,
+  },
+];

@@ -1,0 +1,79 @@
+import { describeExit } from '../../domain/restart-policy.ts';
+import type { AppView } from '../../protocol/messages.ts';
+import type { Run } from '../command.ts';
+import { bold, dim } from '../render/colours.ts';
+import { colourStatus } from '../render/status.ts';
+import { formatBytes, formatDuration } from '../render/units.ts';
+
+export const describe: Run = async ({ connect, out }, [target = ''], options) => {
+  const client = await connect();
+  const apps = await client.call('describe', { selectors: [target] });
+  if (options['json']) out.data(JSON.stringify(apps.map(withoutEnv)));
+  else out.data(apps.map((app) => renderApp(app, Date.now())).join('\n\n'));
+  return 0;
+};
+
+/** Secrets live in environments: `upkeep env` shows them to who asks. */
+function withoutEnv(view: AppView): unknown {
+  const { env: _env, ...spec } = view.app.spec;
+  return { ...view, app: { ...view.app, spec } };
+}
+
+function renderApp({ app, instances }: AppView, now: number): string {
+  const { spec } = app;
+  const { program, restart, stop, ready } = spec;
+  const command =
+    program.script === program.exec
+      ? [program.script, ...program.args]
+      : [program.exec, ...program.interpreterArgs, program.script, ...program.args];
+  const rows: [string, string][] = [
+    ['namespace', spec.namespace],
+    ['mode', `${spec.mode}, ${spec.instances} ${spec.instances === 1 ? 'instance' : 'instances'}`],
+    ['command', command.join(' ')],
+    ['working directory', program.cwd],
+    ['created', new Date(app.createdAt).toISOString()],
+    ['ready when', readyWhen(spec)],
+    ['restarts', restart.autorestart ? `yes, given up after ${restart.maxRestarts} unstable runs in a row` : 'no'],
+    ['stop', `${stop.signal}, SIGKILL after ${stop.killTimeoutMs} ms`],
+  ];
+  if (ready.waitReady) rows.push(['listen timeout', `${ready.listenTimeoutMs} ms`]);
+  const head = [bold(spec.name), ...rows.map(([label, value]) => row(2, label, value))];
+  return [...head, ...instances.map((instance) => renderInstance(instance, now, spec.mode))].join('\n');
+}
+
+function renderInstance(instance: AppView['instances'][number], now: number, mode: string): string {
+  const { id, state, pid, restarts, lastExit, listens, logs, cpuPercent, rssBytes } = instance;
+  const rows: [string, string][] = [['status', colourStatus(instance)]];
+  if ('reason' in state) rows.push(['why', state.reason]);
+  if (state.kind === 'backoff') rows.push(['next start', `in ${formatDuration(state.until - now + 999)}`]);
+  if (pid !== null) rows.push(['pid', String(pid)]);
+  if ('since' in state) rows.push(['uptime', formatDuration(now - state.since)]);
+  if (pid !== null) rows.push(['listens on', listens.length > 0 ? listens.join(', ') : nowhere(mode)]);
+  if (rssBytes !== null)
+    rows.push(['memory, cpu', `${formatBytes(rssBytes)}, ${cpuPercent === null ? '-' : `${cpuPercent}%`}`]);
+  rows.push(['restarts', String(restarts)]);
+  if (lastExit) {
+    const ago = formatDuration(now - lastExit.at);
+    rows.push([
+      'last exit',
+      `${describeExit(lastExit)} after ${formatDuration(lastExit.uptimeMs)}, ${ago} ago (${lastExit.reason})`,
+    ]);
+  }
+  rows.push(['stdout', logs.out ?? 'not kept'], ['stderr', logs.error ?? 'not kept']);
+  if (logs.combined) rows.push(['both', logs.combined]);
+  return [`  ${bold(`instance ${id}`)}`, ...rows.map(([label, value]) => row(4, label, value))].join('\n');
+}
+
+function readyWhen({ ready, mode, program }: AppView['app']['spec']): string {
+  if (ready.waitReady) return "it sends 'ready'";
+  if (mode === 'cluster') return `it listens, or stays up ${ready.listenTimeoutMs} ms without`;
+  return program.runtime === 'node' ? 'its main module has run' : 'it has stayed up for a moment';
+}
+
+function nowhere(mode: string): string {
+  return mode === 'cluster' ? 'nowhere: it shares no port' : 'unknown, or nowhere';
+}
+
+function row(indent: number, label: string, value: string): string {
+  return `${' '.repeat(indent)}${dim(label.padEnd(20 - indent))} ${value}`;
+}

@@ -1,0 +1,13 @@
+import type { Run } from '../command.ts';
+
+export const flush: Run = async ({ connect, out }, targets) => {
+  const client = await connect();
+  const views = await client.call('list', {});
+  if (views.length === 0 && targets.length === 0) {
+    out.note('no apps, no logs');
+    return 0;
+  }
+  const paths = await client.call('flush', { selectors: targets.length > 0 ? targets : ['all'] });
+  for (const path of paths) out.note(`emptied ${path}`);
+  return 0;
+};

@@ -1,0 +1,76 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { resolveApp } from '../../config/resolve-app.ts';
+import type { AppSpec } from '../../domain/app-spec.ts';
+import { parseSelector, select } from '../../domain/selector.ts';
+import { UpkeepError } from '../../protocol/errors.ts';
+import type { Outcome } from '../../protocol/messages.ts';
+import { appsFromFile, namesFile, resolveContext } from '../apps-from-file.ts';
+import type { Context, Options, Run } from '../command.ts';
+import { withProgress } from '../render/progress.ts';
+import { hasAppFlags, readFlags } from '../start-flags.ts';
+import { finish } from './finish.ts';
+
+const DEFAULT_FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.mjs', 'ecosystem.json'];
+
+export const start: Run = async (context, given, options) => {
+  const targets = given.length > 0 ? given : [defaultFile(context)];
+  // Everything is read and checked before anything is started.
+  const fromFiles: AppSpec[] = [];
+  const fromFlags: AppSpec[] = [];
+  const registered: string[] = [];
+  for (const target of targets) {
+    if (namesFile(target)) fromFiles.push(...(await appsFromFile(context, target, options)));
+    else if (await isRegistered(context, target, options)) registered.push(target);
+    else fromFlags.push(specFromFlags(context, target, options));
+  }
+
+  const client = await context.connect();
+  const outcomes: Outcome[] = [];
+  if (fromFlags.length > 0) {
+    const existing = options['force'] ? 'restart' : 'error';
+    outcomes.push(...(await withProgress(context.out, client, client.call('apply', { specs: fromFlags, existing }))));
+  }
+  if (fromFiles.length > 0)
+    outcomes.push(
+      ...(await withProgress(context.out, client, client.call('apply', { specs: fromFiles, existing: 'restart' }))),
+    );
+  if (registered.length > 0) {
+    // As with pm2, to start by name what runs is to restart it.
+    const env = options['updateEnv'] ? definedEnv(context) : undefined;
+    outcomes.push(
+      ...(await withProgress(
+        context.out,
+        client,
+        client.call('operate', { kind: 'restart', selectors: registered, env }),
+      )),
+    );
+  }
+  return finish(context, client, outcomes, 'started', options);
+};
+
+export function definedEnv({ env }: Context): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+function defaultFile({ cwd }: Context): string {
+  const found = DEFAULT_FILES.find((file) => existsSync(resolve(cwd, file)));
+  if (found) return resolve(cwd, found);
+  throw new UpkeepError('USAGE', 'start what? There is no ecosystem.config.js in this folder', {
+    hint: '`upkeep start app.js`, or `upkeep help start`',
+  });
+}
+
+/** A word that is no file may name an app that is there. */
+async function isRegistered(context: Context, target: string, options: Options): Promise<boolean> {
+  if (hasAppFlags(options) || context.rest.length > 0 || existsSync(resolve(context.cwd, target))) return false;
+  const client = await context.connectRunning();
+  if (!client) return false;
+  return select(parseSelector(target), await client.call('list', {})).length > 0;
+}
+
+function specFromFlags(context: Context, target: string, options: Options): AppSpec {
+  const { options: app, warnings } = readFlags(options, target, context.rest);
+  for (const warning of warnings) context.out.problem(`upkeep: ${warning}`);
+  return resolveApp(app, {}, resolveContext(context, context.cwd, options), 'options');
+}

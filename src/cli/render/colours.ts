@@ -1,0 +1,24 @@
+import { styleText } from 'node:util';
+import { isTerminal } from '../is-terminal.ts';
+
+/** As no-color.org has it, and pm2's --no-color. Asked once: stdout does not change. */
+const enabled = decide();
+
+export const green = style('green');
+export const red = style('red');
+export const yellow = style('yellow');
+export const gray = style('gray');
+export const dim = style('dim');
+export const bold = style('bold');
+
+type Style = (text: string) => string;
+
+function style(format: 'green' | 'red' | 'yellow' | 'gray' | 'dim' | 'bold'): Style {
+  return (text) => (enabled ? styleText(format, text) : text);
+}
+
+function decide(): boolean {
+  const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
+  if (NO_COLOR || process.argv.includes('--no-color')) return false;
+  return Boolean(FORCE_COLOR) || (isTerminal(1) && TERM !== 'dumb');
+}

@@ -1,0 +1,119 @@
+import { closeSync, openSync } from 'node:fs';
+import { UpkeepError } from '../protocol/errors.ts';
+import { type Home, makeHome } from '../protocol/home.ts';
+import { type DaemonMethods, type Hello, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import type { Peer } from '../protocol/peer.ts';
+import { connectPeer } from './connect.ts';
+
+/** Questions are answered within this time, or the daemon hangs. */
+const QUESTION_MS = 10_000;
+const HELLO_MS = 5000;
+const START_MS = 15_000;
+const OPERATIONS: ReadonlySet<keyof DaemonMethods> = new Set(['apply', 'operate', 'scale', 'kill']);
+/** An answer may hold many apps with their environments. */
+const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
+
+const NOBODY_THERE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'ECONNRESET']);
+
+/** Typed calls to a daemon. */
+export class Client {
+  readonly #peer: Peer;
+  readonly daemon: Hello;
+
+  constructor(peer: Peer, daemon: Hello) {
+    this.#peer = peer;
+    this.daemon = daemon;
+  }
+
+  /** @throws UpkeepError what the daemon answered. Operations have deadlines of their own, in the supervisors. */
+  async call<M extends keyof DaemonMethods>(
+    method: M,
+    params: DaemonMethods[M]['params'],
+  ): Promise<DaemonMethods[M]['result']> {
+    const timeoutMs = OPERATIONS.has(method) ? 0 : QUESTION_MS;
+    return (await this.#peer.request(method, params, timeoutMs)) as DaemonMethods[M]['result'];
+  }
+
+  get closed(): boolean {
+    return this.#peer.closed;
+  }
+
+  close(): void {
+    this.#peer.destroy();
+  }
+}
+
+/** @returns null when no daemon runs. */
+export async function connectRunning(home: Home): Promise<Client | null> {
+  let onHello: (hello: Hello) => void = () => {};
+  let onClose: () => void = () => {};
+  const greeted = new Promise<Hello | null>((resolve) => {
+    onHello = resolve;
+    onClose = () => resolve(null);
+  });
+  let peer: Peer;
+  try {
+    peer = await connectPeer(home.daemonSocket, { onHello, onClose, maxFrameBytes: MAX_ANSWER_BYTES });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // ENOTDIR: the home cannot be one, which making it will tell.
+    if (code !== undefined && NOBODY_THERE.has(code)) return null;
+    throw new UpkeepError('DAEMON_UNREACHABLE', `cannot connect to ${home.daemonSocket}: ${code}`, {
+      cause: error,
+      ...(code === 'EACCES' ? { hint: "this home is another user's: name your own in UPKEEP_HOME" } : {}),
+    });
+  }
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(resolve, HELLO_MS, 'late');
+  });
+  const hello = await Promise.race([greeted, late]);
+  clearTimeout(timer);
+  if (hello === 'late') {
+    peer.destroy();
+    throw new UpkeepError('DAEMON_UNREACHABLE', `the daemon does not answer: no greeting within ${HELLO_MS} ms`);
+  }
+  if (hello === null) return null;
+  if (hello.protocol !== PROTOCOL_VERSION) {
+    peer.destroy();
+    const versions = `version ${hello.version} (protocol ${hello.protocol}); this command speaks protocol ${PROTOCOL_VERSION}`;
+    throw new UpkeepError('PROTOCOL_VERSION', `the daemon is of ${versions}`);
+  }
+  return new Client(peer, hello);
+}
+
+/**
+ * Connects to the daemon, and starts one where none runs.
+ * @param daemonScript path of daemon.cjs.
+ */
+export async function connectOrStart(home: Home, daemonScript: string): Promise<Client> {
+  const deadline = Date.now() + START_MS;
+  while (Date.now() < deadline) {
+    const client = await connectRunning(home);
+    if (client) return client;
+    await startDaemon(home, daemonScript);
+  }
+  throw new UpkeepError('DAEMON_UNREACHABLE', `no daemon came up within ${START_MS} ms; see ${home.daemonLog}`);
+}
+
+/** Resolves when it listens, or has ended: of several that start at once, one stays. */
+async function startDaemon(home: Home, daemonScript: string): Promise<void> {
+  makeHome(home);
+  // Loaded only here: most commands find a daemon.
+  const { spawn } = process.getBuiltinModule('node:child_process');
+  const log = openSync(home.daemonLog, 'a', 0o600);
+  const child = spawn(process.execPath, [daemonScript, home.root], {
+    detached: true,
+    cwd: '/',
+    env: {},
+    stdio: ['ignore', 'ignore', log, 'ipc'],
+  });
+  closeSync(log);
+  child.unref();
+  await new Promise<void>((resolve, reject) => {
+    child.once('error', (cause) =>
+      reject(new UpkeepError('DAEMON_UNREACHABLE', `cannot start a daemon: ${cause.message}`)),
+    );
+    child.once('disconnect', () => setTimeout(resolve, child.exitCode === null ? 0 : 50));
+  });
+}

@@ -1,0 +1,45 @@
+import type { Home } from '../protocol/home.ts';
+import type { Client } from './client.ts';
+
+/** One connection at a time, made when it is first needed and again when it was lost. */
+export class Session {
+  readonly #home: () => Home;
+  readonly #daemonScript: string;
+  #client: Client | null = null;
+  #connecting: Promise<Client> | null = null;
+
+  constructor(home: () => Home, daemonScript: string) {
+    this.#home = home;
+    this.#daemonScript = daemonScript;
+  }
+
+  /** Connects, and starts a daemon where none runs. */
+  async connect(): Promise<Client> {
+    if (this.#client && !this.#client.closed) return this.#client;
+    this.#connecting ??= this.#start().finally(() => {
+      this.#connecting = null;
+    });
+    this.#client = await this.#connecting;
+    return this.#client;
+  }
+
+  /** @returns null when no daemon runs. */
+  async connectRunning(): Promise<Client | null> {
+    if (!this.#client || this.#client.closed) {
+      const { connectRunning } = await import('./client.ts');
+      this.#client = await connectRunning(this.#home());
+    }
+    return this.#client;
+  }
+
+  async #start(): Promise<Client> {
+    // With it comes node:net, which a `list` from the status file does without.
+    const { connectOrStart } = await import('./client.ts');
+    return connectOrStart(this.#home(), this.#daemonScript);
+  }
+
+  close(): void {
+    this.#client?.close();
+    this.#client = null;
+  }
+}

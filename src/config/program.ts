@@ -1,0 +1,176 @@
+import { accessSync, closeSync, constants, openSync, readSync, realpathSync, statSync } from 'node:fs';
+import { basename, delimiter, extname, join, resolve } from 'node:path';
+import type { ProgramSpec } from '../domain/app-spec.ts';
+import { UpkeepError } from '../protocol/errors.ts';
+import type { AppOptions } from './options.ts';
+
+const NODE_EXTENSIONS = new Set(['.js', '.cjs', '.mjs', '.ts', '.cts', '.mts']);
+
+/** Interpreters by extension, the first that is found. */
+const INTERPRETERS: Readonly<Record<string, readonly string[]>> = {
+  '.sh': ['bash', 'sh'],
+  '.py': ['python3', 'python'],
+  '.rb': ['ruby'],
+  '.php': ['php'],
+  '.pl': ['perl'],
+};
+
+/** Programs that only start another one, so that workers would never reach the app. */
+const WRAPPERS = /^(npm|npx|yarn|pnpm|pnpx|bunx|cross-env|env-cmd|dotenv)(-cli)?(\.c?js)?$/;
+
+export interface ProgramContext {
+  readonly cwd: string;
+  /** The environment in which programs are looked up. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The Node.js to fall back on where PATH has none. */
+  readonly execPath: string;
+  readonly cluster: ClusterWish;
+}
+
+/** `if-node`: instances were asked for, which makes a cluster of a Node.js app and copies of any other. */
+export type ClusterWish = 'yes' | 'no' | 'if-node';
+
+/**
+ * Finds out how a script is run.
+ * @throws UpkeepError SCRIPT_NOT_FOUND, INTERPRETER_NOT_FOUND, or NOT_CLUSTERABLE for what cannot be a Node.js worker.
+ */
+export function resolveProgram(options: AppOptions, context: ProgramContext): ProgramSpec {
+  const { script: given = '', args = [], interpreter_args: interpreterArgs = [] } = options;
+  const script = findScript(given, context);
+  if (script === null) return shellCommand(given, args, options, context);
+
+  const { name: interpreter, wrapper } = chooseInterpreter(script, options.interpreter);
+  if (context.cluster !== 'no' && wrapper)
+    throw notClusterable(`${given} only starts another program`, wrapperHint(given));
+  if (context.cluster === 'yes' && (interpreter === null || !isNode(interpreter))) {
+    const what = interpreter === null ? `${given} is not one` : `${interpreter} is not Node.js`;
+    throw notClusterable(what, 'leave out exec_mode to run it in fork mode');
+  }
+  const { cwd } = context;
+  if (interpreter === null) {
+    if (!isExecutable(script))
+      throw new UpkeepError('SCRIPT_NOT_FOUND', `${script} is not executable`, {
+        hint: `chmod +x ${script}, or name an --interpreter`,
+      });
+    return { script, exec: script, runtime: 'other', interpreterArgs, args, cwd };
+  }
+  const exec = findInterpreter(interpreter, context);
+  return { script, exec, runtime: isNode(interpreter) ? 'node' : 'other', interpreterArgs, args, cwd };
+}
+
+/** @returns the name that an app gets where none is given. */
+export function defaultName(script: string): string {
+  const [first = script] = script.includes('/') ? [script] : script.split(/\s+/);
+  const base = basename(first);
+  return base.slice(0, base.length - extname(base).length) || base;
+}
+
+/** A file, or else a program on PATH. @returns null for what can only be a command line. */
+function findScript(given: string, { cwd, env }: ProgramContext): string | null {
+  const path = resolve(cwd, given);
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat?.isFile()) return path;
+  if (/\s/.test(given.trim())) return null;
+  const onPath = given.includes('/') ? null : lookUp(given, env['PATH']);
+  if (onPath !== null) return onPath;
+  const what = stat?.isDirectory() ? 'is a folder, not a script' : 'does not exist';
+  const also = given.includes('/') || extname(given) !== '' ? '' : ', and no program of that name is on PATH';
+  throw new UpkeepError('SCRIPT_NOT_FOUND', `script not found: ${path} ${what}${also}`);
+}
+
+function shellCommand(
+  line: string,
+  args: readonly string[],
+  options: AppOptions,
+  context: ProgramContext,
+): ProgramSpec {
+  if (context.cluster === 'yes')
+    throw notClusterable('a command line cannot be a cluster', 'name the Node.js script itself');
+  const shell = findInterpreter(options.interpreter ?? (lookUp('bash', context.env['PATH']) ? 'bash' : 'sh'), context);
+  const script = [line, ...args.map(quote)].join(' ');
+  return { script, exec: shell, runtime: 'other', interpreterArgs: ['-c'], args: [], cwd: context.cwd };
+}
+
+/** @returns the interpreter, or null to execute the script itself. */
+function chooseInterpreter(script: string, given: string | undefined): { name: string | null; wrapper: boolean } {
+  const real = realpathSync(script);
+  const shebang = readShebang(script);
+  const shellBin = /\/node_modules\/\.bin\//.test(script) && /\b(ba|da|z)?sh$/.test(shebang ?? '');
+  const wrapper = WRAPPERS.test(basename(script)) || WRAPPERS.test(basename(real)) || shellBin;
+  if (given === 'none') return { name: null, wrapper };
+  if (given !== undefined) return { name: given, wrapper };
+  if (wrapper && isExecutable(script)) return { name: null, wrapper };
+
+  const extension = extname(real);
+  if (NODE_EXTENSIONS.has(extension)) return { name: 'node', wrapper };
+  const [known] = INTERPRETERS[extension] ?? [];
+  if (known !== undefined) return { name: known, wrapper };
+  if (shebang !== null && isNode(shebang)) return { name: 'node', wrapper };
+  // As pm2 does: a text of no known kind is taken for a Node.js script.
+  return { name: isExecutable(script) ? null : 'node', wrapper };
+}
+
+function findInterpreter(name: string, { cwd, env, execPath }: ProgramContext): string {
+  if (name.includes('/')) {
+    const path = resolve(cwd, name);
+    if (isExecutable(path)) return path;
+    throw new UpkeepError('INTERPRETER_NOT_FOUND', `interpreter not found: ${path} is not an executable file`);
+  }
+  const [first, ...others] = Object.values(INTERPRETERS).find(([main]) => main === name) ?? [name];
+  for (const candidate of [first as string, ...others]) {
+    const found = lookUp(candidate, env['PATH']);
+    if (found !== null) return found;
+  }
+  if (name === 'node') return execPath;
+  throw new UpkeepError('INTERPRETER_NOT_FOUND', `interpreter not found: ${name} is not on PATH`);
+}
+
+function lookUp(program: string, path = ''): string | null {
+  const folders = path.split(delimiter).filter((folder) => folder !== '');
+  return folders.map((folder) => join(folder, program)).find(isExecutable) ?? null;
+}
+
+function isNode(interpreter: string): boolean {
+  return /^(node|nodejs)(-?\d+(\.\d+)*)?$/.test(basename(interpreter));
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** @returns the program that the first line names, without folders and `env`. */
+function readShebang(script: string): string | null {
+  const head = Buffer.alloc(256);
+  let fd: number | null = null;
+  try {
+    fd = openSync(script, 'r');
+    const bytes = readSync(fd, head, 0, head.length, 0);
+    const match = /^#!\s*(\S+)(?:\s+(?:-S\s+)?(\S+))?/.exec(head.toString('utf8', 0, bytes));
+    if (!match?.[1]) return null;
+    return basename(match[1]) === 'env' ? (match[2] ?? null) : basename(match[1]);
+  } catch {
+    return null;
+  } finally {
+    if (fd !== null) closeSync(fd);
+  }
+}
+
+function notClusterable(what: string, hint: string): UpkeepError {
+  return new UpkeepError('NOT_CLUSTERABLE', `cluster mode needs a Node.js script: ${what}`, { hint });
+}
+
+function wrapperHint(given: string): string {
+  const inside = given.includes('.bin/')
+    ? ', found in the package that it belongs to'
+    : ', the one that the npm script runs';
+  return `name the JavaScript file that is run in the end${inside}; in fork mode, without -i, ${basename(given)} works`;
+}
+
+function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

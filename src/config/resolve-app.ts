@@ -1,0 +1,176 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type AppSpec, DEFAULTS, MOST_INSTANCES, resolveInstances } from '../domain/app-spec.ts';
+import { signalName } from '../domain/signal-name.ts';
+import { UpkeepError } from '../protocol/errors.ts';
+import type { AppOptions } from './options.ts';
+import { type ClusterWish, defaultName, resolveProgram } from './program.ts';
+
+/** As the daemon accepts it. */
+const NAME_MAX = 200;
+
+/** Where an app's options meet the world of the command that starts it. Read once, passed in. */
+export interface ResolveContext {
+  /** Relative paths start here. */
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cpus: number;
+  readonly execPath: string;
+  readonly logFolder: string;
+  /** Chosen with `--env`, else null. */
+  readonly environment: string | null;
+}
+
+/**
+ * Completes the options of one app.
+ * @param where names the app in messages.
+ * @throws UpkeepError when it could not be started as told.
+ */
+export function resolveApp(
+  options: AppOptions,
+  environments: Readonly<Record<string, Readonly<Record<string, string>>>>,
+  context: ResolveContext,
+  where: string,
+): AppSpec {
+  if (options.script === undefined) throw new UpkeepError('CONFIG_INVALID', `${where}: script is missing`);
+  const cwd = resolve(context.folder, options.cwd ?? '.');
+  if (!statSync(cwd, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new UpkeepError('CONFIG_INVALID', `${where}: cwd: there is no folder ${cwd}`, {
+      hint: 'make it, or name another',
+    });
+  }
+  const env = appEnvironment(options, environments, context);
+  const cluster = wantsCluster(options);
+  const name = appName(options, context);
+  if (name.length > NAME_MAX) {
+    throw new UpkeepError(
+      'CONFIG_INVALID',
+      `${where}: name: expected at most ${NAME_MAX} characters, got ${name.length}`,
+    );
+  }
+  const program = resolveProgram(options, { cwd, env, execPath: context.execPath, cluster });
+  const mode = cluster !== 'no' && program.runtime === 'node' ? 'cluster' : 'fork';
+  if (options.wait_ready && program.runtime !== 'node') {
+    throw new UpkeepError('CONFIG_INVALID', `${where}: wait_ready: only Node.js apps can send 'ready'`);
+  }
+  if (program.exec.endsWith('/python3') || program.exec.endsWith('/python')) env['PYTHONUNBUFFERED'] ??= '1';
+
+  return {
+    name,
+    namespace: options.namespace ?? DEFAULTS.namespace,
+    mode,
+    instances: instanceCount(options, context, where),
+    program,
+    env,
+    instanceVar: options.instance_var ?? DEFAULTS.instanceVar,
+    incrementVar: options.increment_var ?? null,
+    logs: logSpec(options, name, cwd, context.logFolder),
+    restart: {
+      autorestart: options.autorestart ?? true,
+      minUptimeMs: options.min_uptime ?? DEFAULTS.minUptimeMs,
+      maxRestarts: options.max_restarts ?? DEFAULTS.maxRestarts,
+      delayMs: options.restart_delay ?? 0,
+      backoffMs: options.exp_backoff_restart_delay ?? 0,
+      stopExitCodes: options.stop_exit_codes ?? [],
+    },
+    stop: {
+      signal: options.kill_signal ?? signalFromEnv(context) ?? DEFAULTS.killSignal,
+      killTimeoutMs: options.kill_timeout ?? DEFAULTS.killTimeoutMs,
+      shutdownWithMessage: options.shutdown_with_message ?? false,
+      treekill: options.treekill ?? true,
+    },
+    ready: {
+      waitReady: options.wait_ready ?? false,
+      listenTimeoutMs: options.listen_timeout ?? DEFAULTS.listenTimeoutMs,
+    },
+    autostart: options.autostart ?? true,
+    uid: options.uid === undefined ? null : numericId(options.uid, 'uid'),
+    gid: options.gid === undefined ? null : numericId(options.gid, 'gid'),
+    pidFile: options.pid_file === undefined ? null : resolve(cwd, options.pid_file),
+  };
+}
+
+function instanceCount({ instances = 1 }: AppOptions, { cpus }: ResolveContext, where: string): number {
+  const count = resolveInstances(instances, cpus);
+  if (count <= MOST_INSTANCES) return count;
+  throw new UpkeepError('CONFIG_INVALID', `${where}: instances: expected at most ${MOST_INSTANCES}, got ${count}`);
+}
+
+/** As with pm2: to ask for instances of a Node.js app is to ask for a cluster. */
+function wantsCluster({ exec_mode: mode, instances }: AppOptions): ClusterWish {
+  if (mode !== undefined) return mode.startsWith('cluster') ? 'yes' : 'no';
+  return instances === undefined ? 'no' : 'if-node';
+}
+
+function appName(options: AppOptions, { environment }: ResolveContext): string {
+  const name = options.name ?? defaultName(options.script ?? '');
+  return options.append_env_to_name && environment !== null ? `${name}-${environment}` : name;
+}
+
+function appEnvironment(
+  { env = {}, filter_env: filter }: AppOptions,
+  environments: Readonly<Record<string, Readonly<Record<string, string>>>>,
+  context: ResolveContext,
+): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const [name, value] of Object.entries(context.env)) {
+    if (value === undefined || name.startsWith('UPKEEP_')) continue;
+    if (filter === true && !['PATH', 'HOME', 'USER', 'LANG', 'TZ', 'SHELL', 'LOGNAME'].includes(name)) continue;
+    if (Array.isArray(filter) && filter.some((prefix) => name.startsWith(prefix))) continue;
+    result[name] = value;
+  }
+  const chosen = context.environment === null ? {} : environments[context.environment];
+  return { ...result, ...env, ...chosen };
+}
+
+function encodeByte(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+}
+
+/** @throws UpkeepError CONFIG_INVALID for a signal that the system does not have. */
+function signalFromEnv({ env }: ResolveContext): string | null {
+  const given = env['PM2_KILL_SIGNAL'];
+  if (!given) return null;
+  const name = signalName(given);
+  if (name === null) throw new UpkeepError('CONFIG_INVALID', `PM2_KILL_SIGNAL: there is no signal ${given}`);
+  return name;
+}
+
+function logSpec(options: AppOptions, name: string, cwd: string, folder: string): AppSpec['logs'] {
+  const merge = options.merge_logs ?? false;
+  if (options.disable_logs) return { out: null, error: null, combined: null, merge };
+  // Reversible, so that no two apps get one file.
+  const file = name.replace(/[/\\%]|^\./g, encodeByte);
+  const path = (given: string | undefined, otherwise: string): string | null => {
+    if (given === undefined) return join(folder, otherwise);
+    return given === 'NULL' || given === '/dev/null' ? null : resolve(cwd, given);
+  };
+  const { log_file: combined = false } = options;
+  return {
+    out: path(options.out_file, `${file}-out.log`),
+    error: path(options.error_file, `${file}-error.log`),
+    combined: combined === false ? null : path(combined === true ? undefined : combined, `${file}.log`),
+    merge,
+  };
+}
+
+/** @throws UpkeepError CONFIG_INVALID when the system knows no user or group of that name. */
+function numericId(id: string, kind: 'uid' | 'gid'): number {
+  if (/^\d+$/.test(id)) return Number(id);
+  try {
+    const found =
+      kind === 'uid' ? execFileSync('id', ['-u', '--', id], { encoding: 'utf8', stdio: 'pipe' }) : groupId(id);
+    if (found !== undefined) return Number(found);
+  } catch {
+    // Said below.
+  }
+  throw new UpkeepError('CONFIG_INVALID', `${kind}: the system knows no "${id}"`, { hint: 'use its number' });
+}
+
+function groupId(name: string): string | undefined {
+  const line = readFileSync('/etc/group', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith(`${name}:`));
+  return line?.split(':')[2];
+}

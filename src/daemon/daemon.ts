@@ -1,0 +1,348 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type AppSpec, MOST_INSTANCES } from '../domain/app-spec.ts';
+import { type InstanceState, pidOf } from '../domain/instance.ts';
+import { logPaths } from '../domain/log-paths.ts';
+import type { Sampler } from '../metrics/sampler.ts';
+import { UpkeepError } from '../protocol/errors.ts';
+import type {
+  ApplyParams,
+  AppRecord,
+  AppView,
+  InstanceSnapshot,
+  InstanceView,
+  OperateParams,
+  Outcome,
+  ScaleChange,
+  Slot,
+} from '../protocol/messages.ts';
+import type { Journal } from './journal.ts';
+import type { DaemonPorts } from './ports.ts';
+import type { Place, Registry } from './registry.ts';
+import { Supervisors, supervisorKeyOf } from './supervisors.ts';
+
+const NOT_STARTED: InstanceState = { kind: 'stopped', reason: 'not started yet' };
+
+/** Deaths of a supervisor within this time make the next start wait longer. */
+const DEATHS_WINDOW_MS = 30_000;
+
+/** The control plane: what is wanted, and commands. It may die at any time; see docs/architecture.md. */
+export class Daemon {
+  readonly #ports: DaemonPorts;
+  readonly #registry: Registry;
+  readonly #journal: Journal;
+  readonly #supervisors: Supervisors;
+  readonly #sampler: Sampler;
+  /** When supervisors died lately, by key. */
+  readonly #deaths = new Map<string, readonly number[]>();
+  #publishing = false;
+  #publishMs = 0;
+
+  constructor(ports: DaemonPorts, registry: Registry, journal: Journal, sampler: Sampler) {
+    this.#ports = ports;
+    this.#registry = registry;
+    this.#journal = journal;
+    this.#sampler = sampler;
+    this.#supervisors = new Supervisors(
+      ports,
+      (key, instances) => void this.#recover(key, instances),
+      () => this.#publishSoon(),
+    );
+  }
+
+  /** Finds what runs, and brings it in line with what is wanted. */
+  async resume(): Promise<void> {
+    const running = await this.#supervisors.adoptAll();
+    const known = new Set(running.flatMap(({ instances }) => instances.map(({ id }) => id)));
+    for (const { app, instances } of running) {
+      const wanted = this.#registry.byKey(app.key);
+      const unwanted = instances.map(({ id }) => id).filter((id) => !wanted?.slots.some((slot) => slot.id === id));
+      if (unwanted.length > 0) await this.#supervisors.run({ kind: 'delete', apps: [app], ids: unwanted });
+      // What serves now is the truth, should a change have been cut short.
+      if (wanted) this.#registry.restore({ ...wanted, spec: { ...app.spec, instances: wanted.slots.length } });
+      else await this.#supervisors.retire(supervisorKeyOf(app));
+      const down = instances
+        .map(({ id }) => id)
+        .filter((id) => wanted?.slots.some((slot) => slot.id === id && slot.wanted === 'down'));
+      // A stop that was journalled, and cut short.
+      const record = this.#registry.byKey(app.key);
+      if (record && down.length > 0) await this.#supervisors.run({ kind: 'stop', apps: [record], ids: down });
+    }
+    await this.#startMissing((id) => !known.has(id));
+  }
+
+  /** Writes what `list` shows, as after every operation, so that the next command sees what this one did. */
+  publish(): void {
+    const started = performance.now();
+    try {
+      this.#ports.writeStatus(this.list());
+    } catch (error) {
+      this.#ports.log(`cannot write the status file: ${(error as Error).message}`);
+    }
+    this.#publishMs = performance.now() - started;
+  }
+
+  list(): readonly InstanceView[] {
+    const views = this.#registry.apps.flatMap((app) => app.slots.map((slot) => this.#view(app, slot)));
+    return views.toSorted((a, b) => a.id - b.id);
+  }
+
+  describe(selectors: readonly string[]): readonly AppView[] {
+    const places = this.#registry.select(selectors);
+    return this.#apps(places).map((app) => ({
+      app,
+      instances: app.slots
+        .filter(({ id }) => places.some((place) => place.id === id))
+        .map((slot) => ({ ...this.#view(app, slot), logs: logPaths(app.spec, slot) })),
+    }));
+  }
+
+  /** Takes a sample of CPU and memory of every instance. */
+  sample(): void {
+    const pids = this.#supervisors.instances().flatMap((instance) => pidOf(instance) ?? []);
+    this.#sampler.sample(pids, this.#ports.now());
+  }
+
+  async apply({ specs, existing }: ApplyParams): Promise<readonly Outcome[]> {
+    if (existing === 'error') for (const spec of specs) this.#refuseRunning(spec);
+    const names = new Set(specs.map(({ name }) => name));
+    if (names.size < specs.length) throw new UpkeepError('CONFIG_INVALID', 'two apps have the same name');
+
+    const fresh = specs.filter(({ name }) => !this.#registry.byName(name));
+    const known = specs.filter(({ name }) => this.#registry.byName(name));
+    const added = fresh.map((spec) => this.#registry.add(spec, this.#ports.now()));
+    const outcomes = [
+      this.#startNew(added.filter(({ spec }) => spec.autostart)),
+      ...known.map((spec) => this.#change(spec, existing === 'reload' ? 'reload' : 'restart')),
+    ];
+    return (await Promise.all(outcomes)).flat();
+  }
+
+  async operate({ kind, selectors, env }: OperateParams): Promise<readonly Outcome[]> {
+    const places = this.#registry.select(selectors);
+    const before = this.#apps(places);
+    const ids = places.map(({ id }) => id);
+    switch (kind) {
+      case 'start':
+      case 'restart':
+      case 'reload': {
+        const apps = before.map(({ key, spec }) => {
+          if (env) this.#registry.update(key, { ...spec, env: { ...spec.env, ...env } });
+          return this.#registry.want(key, ids, 'up');
+        });
+        await this.#journal.save();
+        const outcomes = await this.#supervisors.run({ kind, apps, ids });
+        if (kind === 'reload' && env) await this.#undoFailed(before, outcomes);
+        return outcomes;
+      }
+      case 'stop':
+      case 'reset': {
+        const apps = kind === 'stop' ? before.map(({ key }) => this.#registry.want(key, ids, 'down')) : before;
+        await this.#journal.save();
+        return this.#runKnown(kind, apps, ids);
+      }
+      case 'delete':
+        return this.#remove(before, ids);
+    }
+  }
+
+  async scale(selector: string, change: ScaleChange): Promise<readonly Outcome[]> {
+    const [app, ...others] = this.#apps(this.#registry.select([selector]));
+    if (!app || others.length > 0)
+      throw new UpkeepError('USAGE', `"${selector}" is more than one app; scale one at a time`);
+    const count = change.kind === 'to' ? change.count : app.slots.length + change.delta;
+    if (count < 1) {
+      const hint = `\`upkeep stop ${app.spec.name}\` stops all of them, \`upkeep delete\` removes the app`;
+      throw new UpkeepError('USAGE', `${app.spec.name} has ${app.slots.length} instances; at least 1 must be left`, {
+        hint,
+      });
+    }
+    if (count > MOST_INSTANCES) throw new UpkeepError('USAGE', `one app may have ${MOST_INSTANCES} instances at most`);
+    if (count === app.slots.length) return [];
+    const { record, removed } = this.#registry.update(app.key, { ...app.spec, instances: count });
+    const added = record.slots.map(({ id }) => id).filter((id) => !app.slots.some((slot) => slot.id === id));
+    const next = this.#registry.want(app.key, added, 'up');
+    await this.#journal.save();
+    if (removed.length > 0) return this.#runKnown('delete', [app], removed);
+    const outcomes = await this.#supervisors.run({ kind: 'start', apps: [next], ids: added });
+    const refused = added.filter((id) => !this.#supervisors.instance(id));
+    if (refused.length > 0) {
+      this.#registry.removeIds(app.key, refused);
+      await this.#journal.save();
+    }
+    return outcomes;
+  }
+
+  async signal(selectors: readonly string[], signal: string): Promise<readonly number[]> {
+    return this.#supervisors.signal(
+      this.#registry.select(selectors).map(({ id }) => id),
+      signal,
+    );
+  }
+
+  /** Stops all instances and forgets them. @returns how many processes were stopped. */
+  async kill(): Promise<number> {
+    this.#registry.clear();
+    await this.#journal.save();
+    return this.#supervisors.shutdownAll();
+  }
+
+  /** After changes; many at once share one write, which takes a tenth of the time at most. */
+  #publishSoon(): void {
+    if (this.#publishing) return;
+    this.#publishing = true;
+    setTimeout(() => {
+      this.#publishing = false;
+      this.publish();
+    }, this.#publishMs * 10).unref();
+  }
+
+  #view(app: AppRecord, slot: Slot): InstanceView {
+    const snapshot = this.#supervisors.instance(slot.id) ?? blank(app.key, slot);
+    const pid = pidOf(snapshot);
+    const usage = pid === null ? null : this.#sampler.usage(pid);
+    const { name, namespace, mode } = app.spec;
+    const { cpuPercent = null, rssBytes = null } = usage ?? {};
+    return { ...snapshot, name, namespace, mode, pid, cpuPercent, rssBytes };
+  }
+
+  #apps(places: readonly Place[]): readonly AppRecord[] {
+    return [...new Set(places.map(({ key }) => key))].flatMap((key) => this.#registry.byKey(key) ?? []);
+  }
+
+  #refuseRunning(spec: AppSpec): void {
+    const app = this.#registry.byName(spec.name);
+    if (!app) return;
+    const runs = app.slots.some(
+      ({ id }) => !['stopped', 'errored'].includes(this.#supervisors.instance(id)?.state.kind ?? 'stopped'),
+    );
+    if (!runs && app.spec.program.script === spec.program.script) return;
+    const { script } = app.spec.program;
+    const hint =
+      script === spec.program.script
+        ? `\`upkeep restart ${spec.name}\` or \`upkeep reload ${spec.name}\`; -f restarts it with these options`
+        : 'give this one another name with --name, or delete the other first';
+    throw new UpkeepError('APP_EXISTS', `there is an app named ${spec.name} already, for ${script}`, { hint });
+  }
+
+  async #startNew(apps: readonly AppRecord[]): Promise<readonly Outcome[]> {
+    await this.#journal.save();
+    if (apps.length === 0) return [];
+    return this.#supervisors.run({ kind: 'start', apps, ids: apps.flatMap(({ slots }) => slots.map(({ id }) => id)) });
+  }
+
+  /** Gives an app that is there another spec. */
+  async #change(spec: AppSpec, kind: 'restart' | 'reload'): Promise<readonly Outcome[]> {
+    const before = this.#registry.byName(spec.name);
+    if (!before) return [];
+    const { removed } = this.#registry.update(before.key, spec);
+    const ids = this.#registry.byKey(before.key)?.slots.map(({ id }) => id) ?? [];
+    const record = this.#registry.want(before.key, ids, 'up');
+    await this.#journal.save();
+
+    const moves =
+      supervisorKeyOf(before) !== supervisorKeyOf(record) ||
+      (spec.mode === 'cluster' && before.spec.program.exec !== spec.program.exec);
+    if (moves) {
+      // Another supervisor is to run it: one that is, or is not, the primary of a cluster on that Node.js.
+      await this.#runKnown(
+        'delete',
+        [before],
+        before.slots.map(({ id }) => id),
+      );
+      await this.#supervisors.retire(supervisorKeyOf(before));
+      return this.#supervisors.run({ kind: 'start', apps: [record], ids });
+    }
+    if (removed.length > 0) await this.#runKnown('delete', [before], removed);
+    const fresh = ids.filter((id) => !before.slots.some((slot) => slot.id === id));
+    const kept = ids.filter((id) => !fresh.includes(id));
+    const outcomes = await this.#supervisors.run({ kind, apps: [record], ids: kept });
+    if (kind === 'reload' && (await this.#undoFailed([before], outcomes))) return outcomes;
+    const started =
+      fresh.length === 0 ? [] : await this.#supervisors.run({ kind: 'start', apps: [record], ids: fresh });
+    return [...outcomes, ...started];
+  }
+
+  /** A spec whose reload failed is not wanted any more. @returns whether there was one. */
+  async #undoFailed(before: readonly AppRecord[], outcomes: readonly Outcome[]): Promise<boolean> {
+    const failed = new Set(outcomes.filter(({ ok }) => !ok).map(({ id }) => id));
+    const undone = before.filter(
+      ({ key, slots }) => this.#registry.byKey(key) && slots.some(({ id }) => failed.has(id)),
+    );
+    for (const record of undone) this.#registry.update(record.key, record.spec);
+    if (undone.length > 0) await this.#journal.save();
+    return undone.length > 0;
+  }
+
+  async #remove(apps: readonly AppRecord[], ids: readonly number[]): Promise<readonly Outcome[]> {
+    for (const { key, slots } of apps) {
+      this.#registry.removeIds(
+        key,
+        slots.map(({ id }) => id).filter((id) => ids.includes(id)),
+      );
+    }
+    await this.#journal.save();
+    const outcomes = await this.#runKnown('delete', apps, ids);
+    for (const app of apps) if (!this.#registry.byKey(app.key)) await this.#supervisors.retire(supervisorKeyOf(app));
+    return outcomes;
+  }
+
+  /**
+   * Performs an operation that means nothing to instances which no supervisor knows. Whether one knows them, it says
+   * itself: it may just be told to start them.
+   */
+  async #runKnown(
+    kind: 'stop' | 'delete' | 'reset',
+    apps: readonly AppRecord[],
+    ids: readonly number[],
+  ): Promise<readonly Outcome[]> {
+    const concerned = apps.filter((app) => this.#supervisors.has(app));
+    const outcomes = concerned.length === 0 ? [] : await this.#supervisors.run({ kind, apps: concerned, ids });
+    const told = new Set(outcomes.map(({ id }) => id));
+    const trivial = apps.flatMap(({ spec, slots }) =>
+      slots
+        .filter(({ id }) => ids.includes(id) && !told.has(id))
+        .map(({ id }): Outcome => ({ id, name: spec.name, ok: true, reason: null, hint: null, stderr: [] })),
+    );
+    return [...outcomes, ...trivial];
+  }
+
+  async #startMissing(missing: (id: number) => boolean): Promise<void> {
+    const apps = this.#registry.apps.filter(({ slots }) =>
+      slots.some(({ id, wanted }) => wanted === 'up' && missing(id)),
+    );
+    const ids = apps.flatMap(({ slots }) =>
+      slots.filter(({ id, wanted }) => wanted === 'up' && missing(id)).map(({ id }) => id),
+    );
+    if (ids.length === 0) return;
+    for (const { id, name, ok, reason } of await this.#supervisors.run({ kind: 'start', apps, ids })) {
+      if (!ok) this.#ports.log(`could not start ${name} (${id}): ${reason}`);
+    }
+  }
+
+  /** A supervisor died: what it ran is ended, if it still lives, and started again by a new one. */
+  async #recover(key: string, instances: readonly InstanceSnapshot[]): Promise<void> {
+    this.#ports.log(`supervisor ${key} is gone; starting its ${instances.length} instances again`);
+    // Its death may be part of the end of everything; and one that dies again and again must not keep us busy.
+    const deaths = (this.#deaths.get(key) ?? []).filter((at) => this.#ports.now() - at < DEATHS_WINDOW_MS);
+    this.#deaths.set(key, [...deaths, this.#ports.now()]);
+    await sleep(Math.min(20 * 4 ** deaths.length, DEATHS_WINDOW_MS / 2));
+    await this.#ports.killOrphans(instances);
+    const ids = new Set(instances.map(({ id }) => id));
+    await this.#startMissing((id) => ids.has(id));
+  }
+}
+
+function blank(key: string, { id, index }: Slot): InstanceSnapshot {
+  return {
+    key,
+    id,
+    index,
+    state: NOT_STARTED,
+    restarts: 0,
+    unstable: 0,
+    lastExit: null,
+    listens: [],
+    draining: [],
+    generation: 0,
+  };
+}

@@ -1,0 +1,140 @@
+import type { AppSpec } from '../domain/app-spec.ts';
+import { parseSelector, type Selectable, select } from '../domain/selector.ts';
+import { UpkeepError } from '../protocol/errors.ts';
+import type { AppRecord, Slot } from '../protocol/messages.ts';
+
+/** One instance of one app, as selectors see it. */
+export interface Place extends Selectable {
+  readonly key: string;
+}
+
+/** What is wanted: the apps and the ids of their instances. Pure bookkeeping, saved by the journal. */
+export class Registry {
+  readonly #apps = new Map<string, AppRecord>();
+
+  constructor(apps: readonly AppRecord[] = []) {
+    for (const app of apps) this.#apps.set(app.key, app);
+  }
+
+  get apps(): readonly AppRecord[] {
+    return [...this.#apps.values()];
+  }
+
+  byKey(key: string): AppRecord | undefined {
+    return this.#apps.get(key);
+  }
+
+  byName(name: string): AppRecord | undefined {
+    return this.apps.find((app) => app.spec.name === name);
+  }
+
+  /**
+   * The instances that the targets mean, each once.
+   * @throws UpkeepError APP_NOT_FOUND when one of them means nothing; USAGE for a bad regular expression.
+   */
+  select(targets: readonly string[]): readonly Place[] {
+    const rows = this.apps.flatMap(({ key, spec, slots }) =>
+      slots.map(({ id }) => ({ key, id, name: spec.name, namespace: spec.namespace })),
+    );
+    const chosen = new Map<number, Place>();
+    for (const target of targets) {
+      const found = select(parseTarget(target), rows);
+      // Of nothing, all is nothing: a script that cleans up first must not fail.
+      if (found.length === 0 && !(target === 'all' && rows.length === 0)) throw this.#notFound(target);
+      for (const row of found) chosen.set(row.id, row);
+    }
+    return [...chosen.values()];
+  }
+
+  add(spec: AppSpec, now: number): AppRecord {
+    const record = this.#resized({ key: this.#newKey(now), spec, slots: [], createdAt: now }, spec.instances);
+    this.#apps.set(record.key, record);
+    return record;
+  }
+
+  /** Gives an app another spec, and as many slots as that asks for. @returns the record and the ids it lost. */
+  update(key: string, spec: AppSpec): { record: AppRecord; removed: readonly number[] } {
+    const before = this.#get(key);
+    const record = this.#resized({ ...before, spec }, spec.instances);
+    this.#apps.set(key, record);
+    const kept = new Set(record.slots.map(({ id }) => id));
+    return { record, removed: before.slots.map(({ id }) => id).filter((id) => !kept.has(id)) };
+  }
+
+  /** Puts back a record as it was, after a change that failed. */
+  restore(record: AppRecord): void {
+    this.#apps.set(record.key, record);
+  }
+
+  want(key: string, ids: readonly number[], wanted: Slot['wanted']): AppRecord {
+    const record = this.#get(key);
+    const slots = record.slots.map((slot) => (ids.includes(slot.id) ? { ...slot, wanted } : slot));
+    const next = { ...record, slots };
+    this.#apps.set(key, next);
+    return next;
+  }
+
+  /** Forgets instances, and the app with its last one. @returns what is left of it. */
+  removeIds(key: string, ids: readonly number[]): AppRecord {
+    const record = this.#get(key);
+    const slots = record.slots.filter(({ id }) => !ids.includes(id));
+    const next = { ...record, spec: { ...record.spec, instances: slots.length }, slots };
+    if (slots.length === 0) this.#apps.delete(key);
+    else this.#apps.set(key, next);
+    return next;
+  }
+
+  clear(): void {
+    this.#apps.clear();
+  }
+
+  #get(key: string): AppRecord {
+    const record = this.#apps.get(key);
+    if (!record) throw new UpkeepError('APP_NOT_FOUND', 'the app was deleted by another command meanwhile');
+    return record;
+  }
+
+  /** Grows by the lowest free ids and indexes; shrinks from the highest index. */
+  #resized(record: AppRecord, count: number): AppRecord {
+    const slots = record.slots.toSorted((a, b) => a.index - b.index).slice(0, count);
+    const used = new Set(
+      this.apps.flatMap((app) => (app.key === record.key ? record.slots : app.slots)).map(({ id }) => id),
+    );
+    const wanted = record.spec.autostart || record.slots.some((slot) => slot.wanted === 'up') ? 'up' : 'down';
+    while (slots.length < count) {
+      const id = lowestFree(used);
+      used.add(id);
+      slots.push({ id, index: lowestFree(new Set(slots.map((slot) => slot.index))), wanted });
+    }
+    slots.sort((a, b) => a.index - b.index);
+    return { ...record, slots };
+  }
+
+  /** A key is never used twice, so that nothing left of a deleted app is taken for a new one. */
+  #newKey(now: number): string {
+    let number = now;
+    while (this.#apps.has(number.toString(36))) number++;
+    return number.toString(36);
+  }
+
+  #notFound(target: string): UpkeepError {
+    const names = this.apps.map(({ spec }) => spec.name);
+    const there = names.length === 0 ? 'no app is registered' : `there are: ${names.slice(0, 20).join(', ')}`;
+    const more = names.length > 20 ? ` and ${names.length - 20} more` : '';
+    return new UpkeepError('APP_NOT_FOUND', `no app, namespace or id matches "${target}"; ${there}${more}`);
+  }
+}
+
+function lowestFree(used: ReadonlySet<number>): number {
+  let free = 0;
+  while (used.has(free)) free++;
+  return free;
+}
+
+function parseTarget(target: string): ReturnType<typeof parseSelector> {
+  try {
+    return parseSelector(target);
+  } catch (cause) {
+    throw new UpkeepError('USAGE', `${target} is not a regular expression: ${(cause as Error).message}`, { cause });
+  }
+}

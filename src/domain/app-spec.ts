@@ -1,0 +1,103 @@
+/** What the user wants of one app. Only declared wishes: nothing observed at run time ever enters a spec. */
+export interface AppSpec {
+  readonly name: string;
+  readonly namespace: string;
+  /** `fork`: each instance is a process of its own. `cluster`: Node.js workers that share their ports. */
+  readonly mode: 'fork' | 'cluster';
+  readonly instances: number;
+  readonly program: ProgramSpec;
+  /** The whole environment of the app, the per-instance variables excepted. */
+  readonly env: Readonly<Record<string, string>>;
+  /** The variable that carries the instance's index (0, 1, ...). */
+  readonly instanceVar: string;
+  /** A variable whose number grows by one for each instance, such as a port. */
+  readonly incrementVar: string | null;
+  readonly logs: LogSpec;
+  readonly restart: RestartSpec;
+  readonly stop: StopSpec;
+  readonly ready: ReadySpec;
+  /** false: registered, but only started when asked for by name. */
+  readonly autostart: boolean;
+  /** User and group to run as, for a daemon that runs as root. */
+  readonly uid: number | null;
+  readonly gid: number | null;
+  readonly pidFile: string | null;
+}
+
+export interface ProgramSpec {
+  /** What the user named: an absolute path, or a command line for the shell. Passed to `exec`, unless it is `exec`. */
+  readonly script: string;
+  /** Absolute path of the executable that is started: the interpreter, or the script itself. */
+  readonly exec: string;
+  /** `node`: run by a Node.js that can load the bootstrap. `other`: any program. */
+  readonly runtime: 'node' | 'other';
+  /** Arguments of the interpreter, before the script. */
+  readonly interpreterArgs: readonly string[];
+  readonly args: readonly string[];
+  readonly cwd: string;
+}
+
+export interface LogSpec {
+  /** Absolute paths, or null to keep none. `merge` puts all instances into one file instead of one each. */
+  readonly out: string | null;
+  readonly error: string | null;
+  /** Also both streams of all instances into one file. */
+  readonly combined: string | null;
+  readonly merge: boolean;
+}
+
+export interface RestartSpec {
+  readonly autorestart: boolean;
+  /** A run that ends sooner than this, or before it was ready, counts as unstable. */
+  readonly minUptimeMs: number;
+  /** That many unstable runs in a row, and the instance is given up (`errored`). */
+  readonly maxRestarts: number;
+  readonly delayMs: number;
+  /** First delay of the exponential backoff, 0 for none. */
+  readonly backoffMs: number;
+  /** Exit codes that mean "done": no restart. Death by a signal never matches. */
+  readonly stopExitCodes: readonly number[];
+}
+
+export interface StopSpec {
+  readonly signal: string;
+  readonly killTimeoutMs: number;
+  /** Ask by the message 'shutdown' also in fork mode. */
+  readonly shutdownWithMessage: boolean;
+  /** Signal the whole process tree, not only the main process. */
+  readonly treekill: boolean;
+}
+
+export interface ReadySpec {
+  /** Wait for `process.send('ready')`. */
+  readonly waitReady: boolean;
+  readonly listenTimeoutMs: number;
+}
+
+export const DEFAULTS = {
+  namespace: 'default',
+  instanceVar: 'NODE_APP_INSTANCE',
+  minUptimeMs: 1000,
+  maxRestarts: 16,
+  killTimeoutMs: 1600,
+  killSignal: 'SIGINT',
+  listenTimeoutMs: 3000,
+} as const;
+
+/** How long a program that does not tell when it is ready, and listens nowhere, must stay up to count as online. */
+export const GRACE_MS = 500;
+
+/** How long a start may take before the command that waits for it gives up waiting. */
+export const START_DEADLINE_MS = 30_000;
+
+/** More of one app is a mistake, such as a number with too many zeros. */
+export const MOST_INSTANCES = 10_000;
+
+/**
+ * The count of instances meant by pm2's `instances` values.
+ * @param wanted `max`, or an integer: 0 means one a CPU, negative means CPUs less that many (at least 1).
+ */
+export function resolveInstances(wanted: number | 'max', cpus: number): number {
+  if (wanted === 'max' || wanted === 0) return cpus;
+  return wanted > 0 ? wanted : Math.max(1, cpus + wanted);
+}

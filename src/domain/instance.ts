@@ -1,0 +1,377 @@
+import type { AppSpec } from './app-spec.ts';
+import { GRACE_MS, START_DEADLINE_MS } from './app-spec.ts';
+import { decideRestart, describeExit, type Exit, FRESH_HISTORY, type RestartHistory } from './restart-policy.ts';
+
+/**
+ * The life of one instance, as a pure machine: `step(instance, event)` gives the next instance and the effects to
+ * perform. It is total: an event that means nothing in a state changes nothing. docs/lifecycle.md is its manual.
+ *
+ * Times are milliseconds since the epoch. A timer belongs to the state it was set in: whoever performs the effects
+ * drops all timers of an instance when `state.kind` changes.
+ */
+export interface Instance {
+  readonly state: InstanceState;
+  readonly policy: InstancePolicy;
+  readonly history: RestartHistory;
+  /** Restarts of any kind since the app was added or reset. */
+  readonly restarts: number;
+  readonly lastExit: LastExit | null;
+  /** A trial instance is meant to replace another one: it gets one run, and fails for good if that does not get ready. */
+  readonly trial: boolean;
+}
+
+export type InstanceState =
+  | { readonly kind: 'stopped'; readonly reason: string }
+  | {
+      readonly kind: 'starting';
+      readonly pid: number | null;
+      readonly since: number;
+      readonly mainRan: boolean;
+      readonly listening: boolean;
+    }
+  | { readonly kind: 'online'; readonly pid: number; readonly since: number }
+  | {
+      readonly kind: 'stopping';
+      readonly pid: number | null;
+      readonly since: number;
+      readonly wasReady: boolean;
+      /** Set once the main process is gone and the rest of its tree is awaited. */
+      readonly exit: Exit | null;
+      readonly killed: boolean;
+      readonly next: AfterStop;
+    }
+  | { readonly kind: 'backoff'; readonly until: number; readonly reason: string }
+  | { readonly kind: 'errored'; readonly reason: string };
+
+type AfterStop =
+  | { readonly kind: 'stop' }
+  | { readonly kind: 'start' }
+  /** It was stopped because it failed; the restart policy decides. */
+  | { readonly kind: 'fail'; readonly reason: string };
+
+export interface InstancePolicy {
+  readonly mode: AppSpec['mode'];
+  readonly runtime: AppSpec['program']['runtime'];
+  readonly restart: AppSpec['restart'];
+  readonly stop: AppSpec['stop'];
+  readonly ready: AppSpec['ready'];
+  /** The instance that this one replaces listened: so must this one before it counts as ready. */
+  readonly mustListen: boolean;
+}
+
+export interface LastExit extends Exit {
+  readonly at: number;
+  readonly uptimeMs: number;
+  readonly reason: string;
+}
+
+/** How the reason of a stop by command begins. */
+export const STOPPED_BY_COMMAND = 'stopped by command';
+
+export type Timer = 'grace' | 'listen' | 'ready' | 'kill' | 'backoff';
+
+export type InstanceEvent =
+  | { readonly kind: 'start' }
+  | { readonly kind: 'stop' }
+  | { readonly kind: 'restart' }
+  | { readonly kind: 'reset' }
+  | { readonly kind: 'spawned'; readonly pid: number }
+  | { readonly kind: 'spawn-failed'; readonly reason: string }
+  /** The main module of a Node.js app has been evaluated. */
+  | { readonly kind: 'main-ran' }
+  | { readonly kind: 'listening' }
+  /** The app said `process.send('ready')`. */
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'exited'; readonly exit: Exit; readonly treeAlive: boolean }
+  /** Nothing of the process tree is left, after `await-tree`. */
+  | { readonly kind: 'tree-gone' }
+  | { readonly kind: 'timer'; readonly timer: Timer };
+
+export type InstanceEffect =
+  | { readonly kind: 'spawn' }
+  /** Ask the app through its bootstrap to finish and exit; see docs/signals.md. */
+  | { readonly kind: 'ask-shutdown' }
+  | { readonly kind: 'signal'; readonly signal: string; readonly tree: boolean }
+  | { readonly kind: 'await-tree' }
+  | { readonly kind: 'set-timer'; readonly timer: Timer; readonly ms: number };
+
+export interface Step {
+  readonly instance: Instance;
+  readonly effects: readonly InstanceEffect[];
+}
+
+export function instancePolicy(spec: AppSpec, mustListen = false): InstancePolicy {
+  const { mode, program, restart, stop, ready } = spec;
+  return { mode, runtime: program.runtime, restart, stop, ready, mustListen };
+}
+
+export function newInstance(
+  policy: InstancePolicy,
+  more: Partial<Pick<Instance, 'trial' | 'restarts'>> = {},
+): Instance {
+  return {
+    state: { kind: 'stopped', reason: 'not started yet' },
+    policy,
+    history: FRESH_HISTORY,
+    restarts: 0,
+    lastExit: null,
+    trial: false,
+    ...more,
+  };
+}
+
+/** @returns the pid where there is a process, else null. */
+export function pidOf({ state }: Pick<Instance, 'state'>): number | null {
+  return 'pid' in state ? state.pid : null;
+}
+
+export function step(instance: Instance, event: InstanceEvent, now: number): Step {
+  switch (event.kind) {
+    case 'start':
+      return onStart(instance, now);
+    case 'stop':
+      return onStop(instance);
+    case 'restart':
+      return onRestart(instance, now);
+    case 'reset':
+      return to({ ...instance, restarts: 0, history: FRESH_HISTORY }, instance.state);
+    case 'spawned':
+      return onSpawned(instance, event.pid);
+    case 'spawn-failed':
+      return onSpawnFailed(instance, event.reason, now);
+    case 'main-ran':
+    case 'listening':
+    case 'ready':
+      return onProgress(instance, event.kind);
+    case 'exited':
+      return onExited(instance, event.exit, event.treeAlive, now);
+    case 'tree-gone':
+      return instance.state.kind === 'stopping' && instance.state.exit
+        ? afterStop(instance, instance.state, instance.state.exit, now)
+        : ignore(instance);
+    case 'timer':
+      return onTimer(instance, event.timer, now);
+  }
+}
+
+function onStart(instance: Instance, now: number): Step {
+  const { state } = instance;
+  switch (state.kind) {
+    case 'stopped':
+    case 'errored':
+      return spawn({ ...instance, history: FRESH_HISTORY }, now);
+    case 'backoff':
+      return spawn(instance, now);
+    case 'stopping':
+      return to(instance, { ...state, next: { kind: 'start' } });
+    case 'starting':
+    case 'online':
+      return ignore(instance);
+  }
+}
+
+function onStop(instance: Instance): Step {
+  const { state } = instance;
+  switch (state.kind) {
+    case 'starting':
+    case 'online':
+      return beginStop(instance, state, { kind: 'stop' });
+    case 'stopping':
+      return to(instance, { ...state, next: { kind: 'stop' } });
+    case 'backoff':
+    case 'errored':
+      return to(instance, { kind: 'stopped', reason: STOPPED_BY_COMMAND });
+    case 'stopped':
+      return ignore(instance);
+  }
+}
+
+function onRestart(instance: Instance, now: number): Step {
+  const { state } = instance;
+  const fresh = { ...instance, history: FRESH_HISTORY, restarts: instance.restarts + 1 };
+  switch (state.kind) {
+    case 'starting':
+    case 'online':
+      return beginStop(fresh, state, { kind: 'start' });
+    case 'stopping':
+      return to(fresh, { ...state, next: { kind: 'start' } });
+    case 'stopped':
+    case 'backoff':
+    case 'errored':
+      return spawn(fresh, now);
+  }
+}
+
+function onSpawned(instance: Instance, pid: number): Step {
+  const { state, policy } = instance;
+  if (state.kind === 'stopping' && state.pid === null) {
+    return to(instance, { ...state, pid }, [
+      { kind: 'signal', signal: policy.stop.signal, tree: policy.stop.treekill },
+    ]);
+  }
+  if (state.kind !== 'starting') return ignore(instance);
+  const timers: InstanceEffect[] = [];
+  if (policy.ready.waitReady) {
+    timers.push({ kind: 'set-timer', timer: 'ready', ms: policy.ready.listenTimeoutMs });
+  } else if (policy.runtime === 'other') {
+    timers.push({ kind: 'set-timer', timer: 'grace', ms: GRACE_MS });
+  } else if (instance.trial) {
+    timers.push({ kind: 'set-timer', timer: 'ready', ms: START_DEADLINE_MS });
+  }
+  return to(instance, { ...state, pid }, timers);
+}
+
+function onSpawnFailed(instance: Instance, reason: string, now: number): Step {
+  const { state } = instance;
+  if (state.kind === 'stopping') return afterStop(instance, state, { code: null, signal: null }, now);
+  if (state.kind !== 'starting') return ignore(instance);
+  return failed(instance, { code: null, signal: null }, 0, reason, now);
+}
+
+function onProgress(instance: Instance, what: 'main-ran' | 'listening' | 'ready'): Step {
+  const { state, policy } = instance;
+  if (state.kind !== 'starting' || state.pid === null) return ignore(instance);
+  if (what === 'ready') return policy.ready.waitReady ? online(instance, state.pid, state.since) : ignore(instance);
+
+  const next = {
+    ...state,
+    mainRan: state.mainRan || what === 'main-ran',
+    listening: state.listening || what === 'listening',
+  };
+  if (policy.ready.waitReady || !next.mainRan) return to(instance, next);
+  if (next.listening) return online(instance, state.pid, state.since);
+  // Set once: what comes later than the main module is its listening.
+  if ((policy.mustListen && instance.trial) || what !== 'main-ran') return to(instance, next);
+  const timer: InstanceEffect =
+    policy.mode === 'cluster'
+      ? { kind: 'set-timer', timer: 'listen', ms: policy.ready.listenTimeoutMs }
+      : { kind: 'set-timer', timer: 'grace', ms: GRACE_MS };
+  return to(instance, next, [timer]);
+}
+
+function onExited(instance: Instance, exit: Exit, treeAlive: boolean, now: number): Step {
+  const { state, policy } = instance;
+  switch (state.kind) {
+    case 'starting':
+    case 'online': {
+      const next = failed(instance, exit, now - state.since, null, now);
+      if (!treeAlive || !policy.stop.treekill) return next;
+      // What a dead main process leaves behind could hold its port: it goes before the next run.
+      return { ...next, effects: [{ kind: 'signal', signal: 'SIGKILL', tree: true }, ...next.effects] };
+    }
+    case 'stopping':
+      if (treeAlive && policy.stop.treekill) return to(instance, { ...state, exit }, [{ kind: 'await-tree' }]);
+      return afterStop(instance, state, exit, now);
+    case 'stopped':
+    case 'backoff':
+    case 'errored':
+      return ignore(instance);
+  }
+}
+
+function onTimer(instance: Instance, timer: Timer, now: number): Step {
+  const { state, policy } = instance;
+  switch (timer) {
+    case 'grace':
+    case 'listen':
+      return state.kind === 'starting' && state.pid !== null
+        ? online(instance, state.pid, state.since)
+        : ignore(instance);
+    case 'ready': {
+      if (state.kind !== 'starting') return ignore(instance);
+      const reason = policy.ready.waitReady
+        ? `did not send 'ready' within ${policy.ready.listenTimeoutMs} ms (wait_ready)`
+        : `was not ready within ${START_DEADLINE_MS} ms`;
+      return beginStop(instance, state, { kind: 'fail', reason });
+    }
+    case 'kill':
+      return onKillTimer(instance);
+    case 'backoff':
+      return state.kind === 'backoff' ? spawn(instance, now) : ignore(instance);
+  }
+}
+
+function onKillTimer(instance: Instance): Step {
+  const { state, policy } = instance;
+  if (state.kind !== 'stopping') return ignore(instance);
+  // A process in the kernel's hands may outlive SIGKILL for long: it is tried again, and no other is started meanwhile.
+  return to(instance, { ...state, killed: true }, [
+    { kind: 'signal', signal: 'SIGKILL', tree: policy.stop.treekill },
+    { kind: 'set-timer', timer: 'kill', ms: Math.max(policy.stop.killTimeoutMs, 5000) },
+  ]);
+}
+
+function beginStop(
+  instance: Instance,
+  state: Extract<InstanceState, { kind: 'starting' | 'online' }>,
+  next: AfterStop,
+): Step {
+  const { stop, mode, runtime } = instance.policy;
+  const wasReady = state.kind === 'online';
+  const effects: InstanceEffect[] = [{ kind: 'set-timer', timer: 'kill', ms: stop.killTimeoutMs }];
+  // Before it is ready there is nothing to finish, and its bootstrap may not be there to ask.
+  const canAsk = wasReady && runtime === 'node' && (mode === 'cluster' || stop.shutdownWithMessage);
+  if (canAsk) effects.push({ kind: 'ask-shutdown' });
+  else if (state.pid !== null) effects.push({ kind: 'signal', signal: stop.signal, tree: stop.treekill });
+  const { pid, since } = state;
+  return to(instance, { kind: 'stopping', pid, since, wasReady, exit: null, killed: false, next }, effects);
+}
+
+function afterStop(
+  instance: Instance,
+  state: Extract<InstanceState, { kind: 'stopping' }>,
+  exit: Exit,
+  now: number,
+): Step {
+  const { next } = state;
+  const uptimeMs = now - state.since;
+  if (next.kind === 'fail') return failed(instance, exit, uptimeMs, next.reason, now);
+  const killed = state.killed ? `, killed after ${instance.policy.stop.killTimeoutMs} ms` : '';
+  const reason = `${next.kind === 'stop' ? STOPPED_BY_COMMAND : 'restarted by command'}${killed}`;
+  const ended = { ...instance, lastExit: { ...exit, at: now, uptimeMs, reason } };
+  return next.kind === 'stop' ? to(ended, { kind: 'stopped', reason }) : spawn(ended, now);
+}
+
+/** A run has ended without being told to, or was ended because it failed. */
+function failed(instance: Instance, exit: Exit, uptimeMs: number, why: string | null, now: number): Step {
+  const reason = why ?? `exited with ${describeExit(exit)}`;
+  const ended = { ...instance, lastExit: { ...exit, at: now, uptimeMs, reason } };
+  if (instance.trial) return to(ended, { kind: 'errored', reason });
+
+  const wasReady = instance.state.kind === 'online';
+  const decision = decideRestart(instance.policy.restart, instance.history, { exit, uptimeMs, wasReady });
+  switch (decision.kind) {
+    case 'stop':
+      return to(ended, { kind: 'stopped', reason: decision.reason });
+    case 'give-up':
+      return to(ended, { kind: 'errored', reason: why ? `${decision.reason}: ${why}` : decision.reason });
+    case 'restart': {
+      const again = { ...ended, history: decision.history, restarts: instance.restarts + 1 };
+      // No process could be made: the machine is short of something, which trying at once does not cure.
+      const delayMs = exit.code === null && exit.signal === null ? Math.max(decision.delayMs, 1000) : decision.delayMs;
+      if (delayMs === 0) return spawn(again, now);
+      return to(again, { kind: 'backoff', until: now + delayMs, reason }, [
+        { kind: 'set-timer', timer: 'backoff', ms: delayMs },
+      ]);
+    }
+  }
+}
+
+function spawn(instance: Instance, now: number): Step {
+  return to(instance, { kind: 'starting', pid: null, since: now, mainRan: false, listening: false }, [
+    { kind: 'spawn' },
+  ]);
+}
+
+function online(instance: Instance, pid: number, since: number): Step {
+  return to({ ...instance, trial: false }, { kind: 'online', pid, since });
+}
+
+/** The one place where a state is assigned. */
+function to(instance: Instance, state: InstanceState, effects: readonly InstanceEffect[] = []): Step {
+  return { instance: { ...instance, state }, effects };
+}
+
+function ignore(instance: Instance): Step {
+  return { instance, effects: [] };
+}

@@ -1,0 +1,66 @@
+import type { RestartSpec } from './app-spec.ts';
+
+/** How a process ended. `signal` is set when a signal killed it, and then `code` is null. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** What the policy remembers of the runs before. */
+export interface RestartHistory {
+  /** Unstable runs in a row. */
+  readonly unstable: number;
+  /** The last delay of the exponential backoff, 0 at first. */
+  readonly backoffMs: number;
+}
+
+export interface Run {
+  readonly exit: Exit;
+  readonly uptimeMs: number;
+  readonly wasReady: boolean;
+}
+
+export type RestartDecision =
+  | { readonly kind: 'restart'; readonly delayMs: number; readonly reason: string; readonly history: RestartHistory }
+  | { readonly kind: 'stop'; readonly reason: string }
+  | { readonly kind: 'give-up'; readonly reason: string };
+
+export const FRESH_HISTORY: RestartHistory = { unstable: 0, backoffMs: 0 };
+
+const BACKOFF_FACTOR = 1.5;
+const BACKOFF_CAP_MS = 15_000;
+/** A run of this length ends the backoff. */
+const BACKOFF_RESET_MS = 30_000;
+
+/** @returns `code 1` or `signal SIGKILL`, as every message tells an exit. */
+export function describeExit(exit: Exit): string {
+  return exit.signal ? `signal ${exit.signal}` : `code ${exit.code ?? 'unknown'}`;
+}
+
+/** Whether and when an instance whose process ended by itself is started again. */
+export function decideRestart(spec: RestartSpec, history: RestartHistory, run: Run): RestartDecision {
+  const how = describeExit(run.exit);
+  if (run.exit.code !== null && spec.stopExitCodes.includes(run.exit.code)) {
+    return { kind: 'stop', reason: `exited with ${how}, which is listed in stop_exit_codes` };
+  }
+  if (!spec.autorestart) {
+    if (run.exit.code === 0) return { kind: 'stop', reason: `exited with ${how}; autorestart is off` };
+    return { kind: 'give-up', reason: `exited with ${how}; autorestart is off` };
+  }
+
+  const stable = run.wasReady && run.uptimeMs >= spec.minUptimeMs;
+  const unstable = stable ? 0 : history.unstable + 1;
+  if (!stable && unstable >= spec.maxRestarts) {
+    const runs = unstable === 1 ? 'the run' : `${unstable} runs in a row`;
+    return { kind: 'give-up', reason: `${runs} ended before ${spec.minUptimeMs} ms of uptime, the last with ${how}` };
+  }
+  const backoffMs = nextBackoff(spec, run.uptimeMs >= BACKOFF_RESET_MS ? 0 : history.backoffMs);
+  const delayMs = spec.backoffMs > 0 ? backoffMs : spec.delayMs;
+  return { kind: 'restart', delayMs, reason: `exited with ${how}`, history: { unstable, backoffMs } };
+}
+
+function nextBackoff(spec: RestartSpec, lastMs: number): number {
+  if (spec.backoffMs === 0) return 0;
+  if (lastMs === 0) return Math.min(spec.backoffMs, BACKOFF_CAP_MS);
+  return Math.min(Math.ceil(lastMs * BACKOFF_FACTOR), BACKOFF_CAP_MS);
+}

@@ -1,0 +1,124 @@
+import { mkdirSync, openSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { AppSpec } from '../domain/app-spec.ts';
+import { logPaths } from '../domain/log-paths.ts';
+import type { Slot } from '../protocol/messages.ts';
+import type { LogCapture, LogStore } from '../supervisor/ports.ts';
+import { closeQuietly, FifoMaker, FifoReader } from './fifo.ts';
+import { LineSplitter } from './line-splitter.ts';
+import { TailBuffer } from './tail-buffer.ts';
+
+/** Keeps the output of instances in files. @param prefix tells the pipes of several supervisors apart. */
+export function logStore(runFolder: string, prefix: string): LogStore {
+  const fifos = new FifoMaker(runFolder, prefix);
+  return {
+    reserve: (instances) => fifos.reserve(instances * 2),
+    open: (spec, slot) => new FileCapture(fifos, spec, slot),
+    close: () => fifos.close(),
+  };
+}
+
+type Sink = (bytes: Buffer) => void;
+
+class FileCapture implements LogCapture {
+  readonly #tail = new TailBuffer();
+  readonly #fds: number[] = [];
+  readonly #flushes: (() => void)[] = [];
+  readonly #out: FifoReader;
+  readonly #err: FifoReader;
+
+  constructor(fifos: FifoMaker, spec: AppSpec, slot: Slot) {
+    const paths = logPaths(spec, slot);
+    try {
+      const combined = this.#open(paths.combined);
+      const outFile = this.#open(paths.out);
+      const errFile = paths.error === paths.out ? outFile : this.#open(paths.error);
+      // What only one stream writes to needs no splitting: its bytes are appended as they come.
+      const shared = spec.logs.merge || paths.error === paths.out;
+      const out = shared ? this.#lines(outFile) : outFile;
+      const err = shared ? this.#lines(errFile) : errFile;
+      const combinedOut = this.#lines(combined);
+      const combinedErr = this.#lines(combined);
+      fifos.reserve(2);
+      this.#out = new FifoReader(fifos.take(), (bytes) => {
+        out(bytes);
+        combinedOut(bytes);
+      });
+      this.#err = new FifoReader(fifos.take(), (bytes) => {
+        this.#tail.push(bytes);
+        err(bytes);
+        combinedErr(bytes);
+      });
+    } catch (error) {
+      this.#closeFiles();
+      throw error;
+    }
+  }
+
+  descriptors(): { outFd: number; errFd: number; close: () => void } {
+    const outFd = this.#out.openWriter();
+    const errFd = this.#err.openWriter();
+    return {
+      outFd,
+      errFd,
+      close: () => {
+        closeQuietly(outFd);
+        closeQuietly(errFd);
+      },
+    };
+  }
+
+  drain(): void {
+    this.#out.drain();
+    this.#err.drain();
+    for (const flush of this.#flushes) flush();
+  }
+
+  stderrTail(): readonly string[] {
+    return this.#tail.lines();
+  }
+
+  markRun(): void {
+    this.#tail.clear();
+  }
+
+  close(): void {
+    this.drain();
+    this.#out.close();
+    this.#err.close();
+    this.#closeFiles();
+  }
+
+  #closeFiles(): void {
+    for (const fd of this.#fds.splice(0)) closeQuietly(fd);
+  }
+
+  #open(path: string | null): Sink {
+    if (path === null || path === '/dev/null') return () => {};
+    const fd = openLog(path);
+    this.#fds.push(fd);
+    return (bytes) => {
+      try {
+        for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+      } catch {
+        // A disk that is full, say: the app must not stop for it.
+      }
+    };
+  }
+
+  #lines(write: Sink): Sink {
+    const splitter = new LineSplitter(write);
+    this.#flushes.push(() => splitter.flush());
+    return (bytes) => splitter.push(bytes);
+  }
+}
+
+function openLog(path: string): number {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    return openSync(path, 'a', 0o600);
+  } catch (cause) {
+    const why = cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : String(cause);
+    throw new Error(`cannot write the log file ${path}: ${why}`, { cause });
+  }
+}

@@ -1,0 +1,133 @@
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, openSync, readSync, rmSync } from 'node:fs';
+import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
+import { join } from 'node:path';
+
+/** One read takes at most what a pipe holds. All readers share the buffer: each chunk is used up before the next read. */
+const CHUNK_BYTES = 64 * 1024;
+const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+/** How much is read at once from a pipe that others may still be writing to. */
+const DRAIN_BYTES = 16 * CHUNK_BYTES;
+
+/** Pipes that are kept ready: those of one instance. */
+const STOCK = 2;
+const RESTOCK_MS = 200;
+
+/** Makes named pipes in a folder, many at once, as each call starts a program. */
+export class FifoMaker {
+  readonly #folder: string;
+  readonly #prefix: string;
+  readonly #ready: string[] = [];
+  #next = 0;
+  #restocking = false;
+
+  constructor(folder: string, prefix: string) {
+    this.#folder = folder;
+    this.#prefix = prefix;
+  }
+
+  reserve(count: number): void {
+    const missing = count - this.#ready.length;
+    if (missing <= 0) return;
+    const paths = Array.from({ length: missing }, () => join(this.#folder, `${this.#prefix}.${this.#next++}.fifo`));
+    for (const path of paths) rmSync(path, { force: true });
+    execFileSync('mkfifo', ['-m', '600', ...paths], {
+      env: { PATH: '/usr/bin:/bin:/usr/local/bin' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      timeout: 10_000,
+    });
+    this.#ready.push(...paths);
+  }
+
+  take(): string {
+    this.reserve(1);
+    this.#restock();
+    return this.#ready.shift() as string;
+  }
+
+  close(): void {
+    for (const path of this.#ready.splice(0)) rmSync(path, { force: true });
+  }
+
+  /** Later, when nobody waits: so that the next start finds its pipes made. */
+  #restock(): void {
+    if (this.#restocking) return;
+    this.#restocking = true;
+    setTimeout(() => {
+      this.#restocking = false;
+      try {
+        this.reserve(STOCK);
+      } catch {
+        // The start that needs them will tell.
+      }
+    }, RESTOCK_MS).unref();
+  }
+}
+
+/**
+ * The reading end of a log pipe. It holds the pipe open for writing too, so it never ends: neither the app nor its
+ * children ever get EPIPE, and a pipe serves all the runs of an instance.
+ */
+export class FifoReader {
+  readonly path: string;
+  readonly #fd: number;
+  readonly #socket: Socket;
+  readonly #onChunk: (chunk: Buffer) => void;
+
+  /** @param onChunk gets bytes that are only valid during the call. */
+  constructor(path: string, onChunk: (chunk: Buffer) => void) {
+    this.path = path;
+    this.#onChunk = onChunk;
+    this.#fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+    const callback = (bytes: number): boolean => {
+      onChunk(chunk.subarray(0, bytes));
+      return true;
+    };
+    // The types know `onread` only for connect(), where it is documented.
+    const options: SocketConstructorOpts & Pick<ConnectOpts, 'onread'> = {
+      fd: this.#fd,
+      readable: true,
+      writable: false,
+      onread: { buffer: chunk, callback },
+    };
+    this.#socket = new Socket(options);
+    this.#socket.on('error', () => {});
+    // A socket with `onread` starts to read when it is asked for data.
+    this.#socket.resume();
+  }
+
+  /** A descriptor for a writer. Read-write, as a writer without a reader would fail. The caller closes it. */
+  openWriter(): number {
+    return openSync(this.path, constants.O_RDWR);
+  }
+
+  /** Reads now what is in the pipe. */
+  drain(): void {
+    for (let total = 0; total < DRAIN_BYTES; ) {
+      let bytes: number;
+      try {
+        bytes = readSync(this.#fd, chunk, 0, CHUNK_BYTES, null);
+      } catch {
+        // EAGAIN: it is empty.
+        return;
+      }
+      if (bytes === 0) return;
+      total += bytes;
+      this.#onChunk(chunk.subarray(0, bytes));
+    }
+  }
+
+  close(): void {
+    this.#socket.destroy();
+    rmSync(this.path, { force: true });
+  }
+}
+
+/** Closes a descriptor that may be closed already. */
+export function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // Closed already: nothing is held.
+  }
+}

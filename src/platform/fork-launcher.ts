@@ -1,0 +1,30 @@
+import { spawn } from 'node:child_process';
+import type { Launcher, LaunchRequest } from '../supervisor/ports.ts';
+import { bootstrapArguments } from './node-arguments.ts';
+import { watchChild } from './watch-child.ts';
+
+/** Starts each instance as a process of its own, the leader of its own process group. */
+export function forkLauncher(bootstrap: string): Launcher {
+  return {
+    launch: (request, on) => {
+      const { spec, env, outFd, errFd } = request;
+      const node = spec.program.runtime === 'node';
+      const child = spawn(spec.program.exec, commandArguments(request, bootstrap), {
+        cwd: spec.program.cwd,
+        env,
+        // Other programs have no use for a channel, and would hand its descriptor on to their children.
+        stdio: node ? ['ignore', outFd, errFd, 'ipc'] : ['ignore', outFd, errFd],
+        detached: true,
+        ...(spec.uid === null ? {} : { uid: spec.uid }),
+        ...(spec.gid === null ? {} : { gid: spec.gid }),
+      });
+      return watchChild(child, { ownGroup: true, drain: false, listeningFromApp: true }, on);
+    },
+  };
+}
+
+function commandArguments({ spec, env }: LaunchRequest, bootstrap: string): string[] {
+  const { exec, script, interpreterArgs, args, runtime } = spec.program;
+  const preload = runtime === 'node' ? bootstrapArguments(bootstrap, interpreterArgs, env) : [];
+  return [...interpreterArgs, ...preload, ...(script === exec ? [] : [script]), ...args];
+}

@@ -1,0 +1,77 @@
+import { linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readProcess } from './process-table.ts';
+
+/** Breaking a stale lock takes a moment; whoever holds on to that right for longer has died meanwhile. */
+const BREAK_MS = 5000;
+/** With the pauses between them, they take longer than BREAK_MS. */
+const ATTEMPTS = 1000;
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * A lock file that names its holder by pid and start time, so that a holder that died, or whose pid went to another
+ * process, is told from one that lives. It needs no release: it ends with its holder.
+ * @returns null when this process holds it now, else the pid of the holder.
+ */
+export function acquireLock(path: string): number | null {
+  const self = readProcess(process.pid);
+  const mine = `${path}.${process.pid}`;
+  writeFileSync(mine, JSON.stringify({ pid: process.pid, startTime: self?.startTime ?? '' }), { mode: 0o600 });
+  try {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      if (tryLink(mine, path)) return null;
+      const holder = liveHolder(path);
+      if (holder !== null) return holder;
+      breakStale(path);
+      Atomics.wait(pause, 0, 0, 2 + Math.random() * 10);
+    }
+    throw new Error(`cannot take the lock ${path}: remove it if no upkeep runs`);
+  } finally {
+    rmSync(mine, { force: true });
+  }
+}
+
+/** @returns the pid of a holder that is alive, or null. */
+function liveHolder(path: string): number | null {
+  try {
+    const { pid, startTime } = JSON.parse(readFileSync(path, 'utf8')) as { pid: number; startTime: string };
+    const stat = readProcess(pid);
+    return stat && !stat.zombie && stat.startTime === startTime ? pid : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Link fails when the target is there: of many, one succeeds. */
+function tryLink(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** Removes a lock whose holder is dead. Only one process at a time may, else it could remove a fresh one. */
+function breakStale(path: string): void {
+  const right = `${path}.break`;
+  try {
+    writeFileSync(right, '', { flag: 'wx', mode: 0o600 });
+  } catch {
+    if (olderThan(right, BREAK_MS)) rmSync(right, { force: true });
+    return;
+  }
+  try {
+    if (liveHolder(path) === null) rmSync(path, { force: true });
+  } finally {
+    rmSync(right, { force: true });
+  }
+}
+
+function olderThan(path: string, ms: number): boolean {
+  try {
+    return Date.now() - statSync(path).mtimeMs > ms;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,65 @@
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import type { ProcessStat } from '../supervisor/ports.ts';
+
+/** Linux fixes both for user space, on every architecture that Node runs on. */
+const TICK_MS = 10;
+const PAGE_BYTES = 4096;
+
+const linux = process.platform === 'linux';
+
+/** @returns null when there is no such process. */
+export function readProcess(pid: number): ProcessStat | null {
+  return linux ? readProcStat(pid) : (runPs(['-p', String(pid)])[0] ?? null);
+}
+
+export function readProcesses(pids: readonly number[]): readonly ProcessStat[] {
+  if (linux) return pids.flatMap((pid) => readProcStat(pid) ?? []);
+  return pids.length === 0 ? [] : runPs(['-p', pids.join(',')]);
+}
+
+export function readAllProcesses(): readonly ProcessStat[] {
+  if (!linux) return runPs(['-A']);
+  return readdirSync('/proc').flatMap((entry) => (/^\d+$/.test(entry) ? (readProcStat(Number(entry)) ?? []) : []));
+}
+
+function readProcStat(pid: number): ProcessStat | null {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  } catch {
+    return null;
+  }
+  // The name, in parentheses, may itself hold spaces and parentheses: the fields count from the last one.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const number = (index: number): number => Number(fields[index]);
+  return {
+    pid,
+    ppid: number(1),
+    group: number(2),
+    zombie: fields[0] === 'Z' || fields[0] === 'X',
+    startTime: fields[19] ?? '',
+    cpuMs: (number(11) + number(12)) * TICK_MS,
+    rssBytes: number(21) * PAGE_BYTES,
+  };
+}
+
+/** For macOS: one `ps` for any number of processes. */
+function runPs(which: readonly string[]): ProcessStat[] {
+  const args = [...which, '-o', 'pid=,ppid=,pgid=,stat=,rss=,time=,lstart='];
+  const { stdout } = spawnSync('/bin/ps', args, { encoding: 'utf8', env: { LC_ALL: 'C' }, timeout: 5000 });
+  return (stdout ?? '').split('\n').flatMap((line) => {
+    const match = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\d+)\s+(\S+)\s+(.+?)\s*$/.exec(line);
+    if (!match) return [];
+    const [, pid, ppid, group, stat = '', rss, time = '', startTime = ''] = match;
+    return {
+      pid: Number(pid),
+      ppid: Number(ppid),
+      group: Number(group),
+      zombie: stat.startsWith('Z'),
+      startTime,
+      cpuMs: time.split(/[:-]/).reduce((total, part) => total * 60 + Number(part), 0) * 1000,
+      rssBytes: Number(rss) * 1024,
+    };
+  });
+}

@@ -1,0 +1,74 @@
+/**
+ * Every error that crosses a socket or ends a command: a code to match on, an exit code, and what to do next.
+ * Match codes, never message texts.
+ */
+const ERROR_CODES = {
+  USAGE: { exit: 2, hint: 'see `upkeep help <command>`' },
+  CONFIG_INVALID: { exit: 2, hint: null },
+  SCRIPT_NOT_FOUND: { exit: 1, hint: 'check the path, or use --cwd' },
+  INTERPRETER_NOT_FOUND: { exit: 1, hint: 'install it, or name another with --interpreter' },
+  NOT_CLUSTERABLE: { exit: 1, hint: null },
+  APP_NOT_FOUND: { exit: 1, hint: '`upkeep list` shows what there is' },
+  APP_EXISTS: { exit: 1, hint: null },
+  APP_BUSY: { exit: 1, hint: 'wait for it to end, or end it with `upkeep stop`' },
+  SIGNAL_UNKNOWN: { exit: 2, hint: '`kill -l` lists the signals' },
+  HOME_UNUSABLE: { exit: 1, hint: 'name another folder in UPKEEP_HOME' },
+  DAEMON_UNREACHABLE: { exit: 1, hint: '`upkeep kill`, then try again; the log is daemon.log in the home' },
+  SUPERVISOR_LOST: { exit: 1, hint: 'the daemon starts another one; try again' },
+  PROTOCOL_MALFORMED: { exit: 1, hint: 'one JSON object a line, see docs/protocol.md' },
+  PROTOCOL_VERSION: { exit: 1, hint: '`upkeep kill` ends the daemon of the other version and its apps' },
+  METHOD_UNKNOWN: { exit: 1, hint: 'the daemon may be older than this command' },
+  INTERNAL: { exit: 70, hint: 'this is a bug in upkeep: please report it with daemon.log' },
+} as const satisfies Record<string, { exit: number; hint: string | null }>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** The error as it crosses a socket. */
+export interface WireError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string | null;
+  /** The last lines of stderr, where an app failed. */
+  readonly stderr?: readonly string[];
+}
+
+export interface ErrorDetails extends ErrorOptions {
+  readonly hint?: string | null;
+  readonly stderr?: readonly string[];
+}
+
+export class UpkeepError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | null;
+  readonly stderr: readonly string[];
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details);
+    this.name = 'UpkeepError';
+    this.code = code;
+    this.hint = details.hint === undefined ? ERROR_CODES[code].hint : details.hint;
+    this.stderr = details.stderr ?? [];
+  }
+
+  get exitCode(): number {
+    return ERROR_CODES[this.code].exit;
+  }
+
+  toWire(): WireError {
+    const { code, message, hint, stderr } = this;
+    return { code, message, hint, stderr };
+  }
+
+  /** Revives what `toWire` made; an unknown code, from a newer peer, becomes INTERNAL. */
+  static fromWire(wire: Partial<WireError>): UpkeepError {
+    const { code = 'INTERNAL', message = 'no message', hint = null, stderr = [] } = wire;
+    return new UpkeepError(Object.hasOwn(ERROR_CODES, code) ? code : 'INTERNAL', message, { hint, stderr });
+  }
+
+  /** The error itself, or any other thrown value as an INTERNAL one. */
+  static from(thrown: unknown): UpkeepError {
+    if (thrown instanceof UpkeepError) return thrown;
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    return new UpkeepError('INTERNAL', message, { cause: thrown });
+  }
+}

@@ -1,0 +1,141 @@
+import type { AppSpec } from '../domain/app-spec.ts';
+import type { InstanceState, LastExit } from '../domain/instance.ts';
+import type { LogPaths } from '../domain/log-paths.ts';
+
+/**
+ * Everything that crosses a unix socket: CLI to daemon, and daemon to supervisor. docs/protocol.md explains it.
+ * A change that an older peer would misread raises PROTOCOL_VERSION.
+ */
+export const PROTOCOL_VERSION = 1;
+
+/** The first frame of each side that listens. */
+export interface Hello {
+  readonly role: 'daemon' | 'supervisor';
+  readonly version: string;
+  readonly protocol: number;
+  readonly pid: number;
+}
+
+export type Frame =
+  | { readonly hello: Hello }
+  | { readonly id: number; readonly method: string; readonly params: unknown }
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number | null; readonly error: unknown }
+  | { readonly event: string; readonly data: unknown };
+
+/** A place that one instance fills: `id` is unique among all apps, `index` counts within the app from 0. */
+export interface Slot {
+  readonly id: number;
+  readonly index: number;
+  readonly wanted: 'up' | 'down';
+}
+
+/** An app as the daemon wants it. `key` names it for good, whatever its name. */
+export interface AppRecord {
+  readonly key: string;
+  readonly spec: AppSpec;
+  readonly slots: readonly Slot[];
+  readonly createdAt: number;
+}
+
+/** One instance as its supervisor sees it. */
+export interface InstanceSnapshot {
+  readonly key: string;
+  readonly id: number;
+  readonly index: number;
+  readonly state: InstanceState;
+  readonly restarts: number;
+  readonly unstable: number;
+  readonly lastExit: LastExit | null;
+  /** What the running process listens on, such as `0.0.0.0:3000`. */
+  readonly listens: readonly string[];
+  /** Processes of earlier generations that still finish their work. */
+  readonly draining: readonly number[];
+  readonly generation: number;
+}
+
+export interface AppSnapshot {
+  readonly app: AppRecord;
+  readonly instances: readonly InstanceSnapshot[];
+}
+
+export type OperationKind = 'start' | 'restart' | 'reload' | 'stop' | 'delete' | 'reset';
+
+/** How an operation ended for one instance. */
+export interface Outcome {
+  readonly id: number;
+  readonly name: string;
+  readonly ok: boolean;
+  readonly reason: string | null;
+  readonly hint: string | null;
+  readonly stderr: readonly string[];
+}
+
+/** Methods of the daemon. Selectors are targets as typed: a name, namespace, id, `all` or `/regex/`. */
+export interface DaemonMethods {
+  ping: { params: Record<string, never>; result: { version: string; pid: number; uptimeMs: number } };
+  list: { params: Record<string, never>; result: readonly InstanceView[] };
+  describe: { params: { selectors: readonly string[] }; result: readonly AppView[] };
+  /** Registers new apps and starts them; an app that exists gets the new spec, by restart or reload. */
+  apply: { params: ApplyParams; result: readonly Outcome[] };
+  operate: { params: OperateParams; result: readonly Outcome[] };
+  scale: { params: { selector: string; change: ScaleChange }; result: readonly Outcome[] };
+  signal: { params: { selectors: readonly string[]; signal: string }; result: readonly number[] };
+  flush: { params: { selectors: readonly string[] }; result: readonly string[] };
+  kill: { params: Record<string, never>; result: { stopped: number } };
+}
+
+export interface ApplyParams {
+  readonly specs: readonly AppSpec[];
+  /** What happens to an app of that name that is there already; `error` refuses one that runs. */
+  readonly existing: 'error' | 'restart' | 'reload';
+}
+
+export interface OperateParams {
+  readonly kind: OperationKind;
+  readonly selectors: readonly string[];
+  /** The environment to take over first (`--update-env`). */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+}
+
+export type ScaleChange =
+  | { readonly kind: 'to'; readonly count: number }
+  | { readonly kind: 'by'; readonly delta: number };
+
+/** One row of `list`. */
+export interface InstanceView extends InstanceSnapshot {
+  readonly name: string;
+  readonly namespace: string;
+  readonly mode: AppSpec['mode'];
+  readonly pid: number | null;
+  /** Percent of one CPU over the last sample period, null before there are two samples. */
+  readonly cpuPercent: number | null;
+  readonly rssBytes: number | null;
+}
+
+export interface AppView {
+  readonly app: AppRecord;
+  readonly instances: readonly (InstanceView & { readonly logs: LogPaths })[];
+}
+
+/** Methods of a supervisor, called by the daemon. */
+export interface SupervisorMethods {
+  /** Also tells it how to bring a daemon back, should this one go without a word. */
+  adopt: { params: { daemonCommand: readonly string[] }; result: { apps: readonly AppSnapshot[] } };
+  run: { params: RunParams; result: readonly Outcome[] };
+  signal: { params: { ids: readonly number[]; signal: string }; result: readonly number[] };
+  /** Stops every instance and ends. */
+  shutdown: { params: Record<string, never>; result: { stopped: number } };
+}
+
+/** One operation on instances of any number of apps; the records carry the wanted state after it. */
+export interface RunParams {
+  readonly kind: OperationKind;
+  readonly apps: readonly AppRecord[];
+  readonly ids: readonly number[];
+}
+
+/** Events of a supervisor. */
+export interface SupervisorEvents {
+  changed: { readonly instances: readonly InstanceSnapshot[]; readonly removed: readonly number[] };
+}

@@ -1,0 +1,112 @@
+import * as v from 'valibot';
+import { type AppSpec, MOST_INSTANCES } from '../domain/app-spec.ts';
+import { signalName } from '../domain/signal-name.ts';
+import { UpkeepError } from './errors.ts';
+import type { AppRecord, DaemonMethods, SupervisorMethods } from './messages.ts';
+
+/** The shapes that are accepted from a socket or from the state file. */
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const instances = v.pipe(count, v.maxValue(MOST_INSTANCES));
+const name = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
+const strings = v.array(v.string());
+const nullable = <S extends v.GenericSchema>(schema: S): v.NullableSchema<S, undefined> =>
+  v.nullable(schema, undefined);
+const nothing = v.strictObject({});
+
+const appSpec = v.object({
+  name,
+  namespace: name,
+  mode: v.picklist(['fork', 'cluster']),
+  instances,
+  program: v.object({
+    script: v.string(),
+    exec: v.pipe(v.string(), v.minLength(1)),
+    runtime: v.picklist(['node', 'other']),
+    interpreterArgs: strings,
+    args: strings,
+    cwd: v.string(),
+  }),
+  env: v.record(v.string(), v.string()),
+  instanceVar: v.string(),
+  incrementVar: nullable(v.string()),
+  logs: v.object({
+    out: nullable(v.string()),
+    error: nullable(v.string()),
+    combined: nullable(v.string()),
+    merge: v.boolean(),
+  }),
+  restart: v.object({
+    autorestart: v.boolean(),
+    minUptimeMs: count,
+    maxRestarts: count,
+    delayMs: count,
+    backoffMs: count,
+    stopExitCodes: v.array(v.number()),
+  }),
+  stop: v.object({
+    signal: v.pipe(
+      v.string(),
+      v.check((given) => signalName(given) === given, 'expected the name of a signal'),
+    ),
+    killTimeoutMs: count,
+    shutdownWithMessage: v.boolean(),
+    treekill: v.boolean(),
+  }),
+  ready: v.object({ waitReady: v.boolean(), listenTimeoutMs: count }),
+  autostart: v.boolean(),
+  uid: nullable(count),
+  gid: nullable(count),
+  pidFile: nullable(v.string()),
+}) satisfies v.GenericSchema<unknown, AppSpec>;
+
+export const appRecord = v.object({
+  key: v.pipe(v.string(), v.regex(/^[a-z0-9]{1,10}$/)),
+  spec: appSpec,
+  slots: v.array(v.object({ id: count, index: count, wanted: v.picklist(['up', 'down']) })),
+  createdAt: v.number(),
+}) satisfies v.GenericSchema<unknown, AppRecord>;
+
+const kind = v.picklist(['start', 'restart', 'reload', 'stop', 'delete', 'reset']);
+const selectors = v.object({ selectors: strings });
+
+type ParamSchemas<Methods extends Record<string, { params: unknown }>> = {
+  readonly [M in keyof Methods]: v.GenericSchema<unknown, Methods[M]['params']>;
+};
+
+export const daemonParams: ParamSchemas<DaemonMethodsMap> = {
+  ping: nothing,
+  list: nothing,
+  describe: selectors,
+  apply: v.object({ specs: v.array(appSpec), existing: v.picklist(['error', 'restart', 'reload']) }),
+  operate: v.object({ kind, selectors: strings, env: v.optional(v.record(v.string(), v.string())) }),
+  scale: v.object({
+    selector: v.string(),
+    change: v.variant('kind', [
+      v.object({ kind: v.literal('to'), count: instances }),
+      v.object({ kind: v.literal('by'), delta: v.pipe(v.number(), v.integer(), v.maxValue(MOST_INSTANCES)) }),
+    ]),
+  }),
+  signal: v.object({ selectors: strings, signal: v.string() }),
+  flush: selectors,
+  kill: nothing,
+};
+
+export const supervisorParams: ParamSchemas<SupervisorMethodsMap> = {
+  adopt: v.object({ daemonCommand: v.pipe(strings, v.minLength(1)) }),
+  run: v.object({ kind, apps: v.array(appRecord), ids: v.array(count) }),
+  signal: v.object({ ids: v.array(count), signal: v.string() }),
+  shutdown: nothing,
+};
+
+type DaemonMethodsMap = { [M in keyof DaemonMethods]: DaemonMethods[M] };
+type SupervisorMethodsMap = { [M in keyof SupervisorMethods]: SupervisorMethods[M] };
+
+/** @throws UpkeepError PROTOCOL_MALFORMED that names the field, what came and what was expected. */
+export function validate<T>(schema: v.GenericSchema<unknown, T>, value: unknown, what: string): T {
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const path = v.getDotPath(issue) ?? '';
+  throw new UpkeepError('PROTOCOL_MALFORMED', `${what}${path && `.${path}`}: ${issue.message}`);
+}

@@ -1,0 +1,66 @@
+import type { AppError } from '../protocol/ipc.ts';
+import type { Outcome } from '../protocol/messages.ts';
+import type { ManagedInstance } from './managed-instance.ts';
+import type { Ports } from './ports.ts';
+
+type Explanation = Pick<Outcome, 'reason' | 'hint' | 'stderr'>;
+
+/** Why an instance did not get ready, and what to do about it, as far as its last run shows. */
+export function explainFailure(managed: ManagedInstance, ports: Pick<Ports, 'portOwner'>): Explanation {
+  const explained = explain(managed, ports);
+  const { kind } = managed.instance.state;
+  if (kind !== 'starting' && kind !== 'backoff') return explained;
+  return {
+    ...explained,
+    hint: `${explained.hint}; it is tried again, unless you \`upkeep delete ${managed.spec.name}\``,
+  };
+}
+
+function explain(managed: ManagedInstance, ports: Pick<Ports, 'portOwner'>): Explanation {
+  const { lastExit, state } = managed.instance;
+  const { stderr, uncaught } = managed.lastWords;
+  const reason =
+    (state.kind === 'errored' ? null : lastExit?.reason) ?? ('reason' in state ? state.reason : 'did not get ready');
+  const explained = explainPort(uncaught, ports) ?? explainText(uncaught, stderr.join('\n'));
+  if (explained) return { ...explained, reason: `${explained.reason} (${reason})`, stderr };
+
+  if (lastExit?.code === 0 && state.kind !== 'online') {
+    const hint = 'a job that is meant to end needs --no-autorestart (or stop_exit_codes: [0])';
+    return { reason: `it ended at once, with code 0: nothing keeps it running (${reason})`, hint, stderr };
+  }
+  if (reason.startsWith('cannot write the log file')) {
+    return { reason, hint: 'make it writable, or name other files with --output and --error', stderr };
+  }
+  if (reason.startsWith('cannot start')) return { reason, hint: 'check the path and its permissions', stderr };
+  if (/wait_ready/.test(reason)) {
+    const hint = "call process.send('ready') when it can serve, or raise --listen-timeout";
+    return { reason, hint, stderr };
+  }
+  return { reason, hint: `\`upkeep logs ${managed.spec.name}\` shows all it wrote`, stderr };
+}
+
+function explainPort(error: AppError | null, ports: Pick<Ports, 'portOwner'>): Omit<Explanation, 'stderr'> | null {
+  if (error?.syscall !== 'listen' && error?.syscall !== 'bind') return null;
+  const where = error.port === null || error.port < 0 ? (error.address ?? 'its address') : `port ${error.port}`;
+  if (error.code === 'EADDRINUSE') {
+    const owner = error.port === null ? null : ports.portOwner(error.port);
+    const reason = `${where} is in use${owner ? ` by ${owner}` : ''}`;
+    return { reason, hint: 'stop what uses it, or let the app listen elsewhere' };
+  }
+  if (error.code === 'EACCES') {
+    const hint = 'ports below 1024 need root or CAP_NET_BIND_SERVICE; a higher port does not';
+    return { reason: `no permission to listen on ${where}`, hint };
+  }
+  return null;
+}
+
+function explainText(uncaught: AppError | null, stderr: string): Omit<Explanation, 'stderr'> | null {
+  if (uncaught === null && /EADDRINUSE|address already in use/i.test(stderr)) {
+    return { reason: 'its port is in use', hint: 'stop what uses it, or let the app listen elsewhere' };
+  }
+  if (/ERR_UNKNOWN_FILE_EXTENSION.*\.(ts|mts|cts)|Unknown file extension "\.[mc]?ts"/s.test(stderr)) {
+    const hint = 'use Node.js 22.18 or later, or a loader such as --node-args "--import tsx"';
+    return { reason: 'its Node.js does not run TypeScript', hint };
+  }
+  return null;
+}

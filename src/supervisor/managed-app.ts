@@ -1,0 +1,159 @@
+import type { AppSpec } from '../domain/app-spec.ts';
+import type { AppRecord, AppSnapshot, InstanceSnapshot, Slot } from '../protocol/messages.ts';
+import { ManagedInstance } from './managed-instance.ts';
+import type { Ports } from './ports.ts';
+
+/** What fills one slot: the instance that serves, and what comes before or after it during a reload. */
+interface Place {
+  slot: Slot;
+  current: ManagedInstance;
+  candidate: ManagedInstance | null;
+  readonly draining: Set<ManagedInstance>;
+}
+
+/** One app with its instances. It knows no operations, only who is in which place. */
+export class ManagedApp {
+  record: AppRecord;
+  readonly #ports: Ports;
+  readonly #places = new Map<number, Place>();
+  readonly #onChange: (id: number) => void;
+  #generation = 1;
+
+  /** @param onChange called with the id of a slot whenever anything about it changed. */
+  constructor(ports: Ports, record: AppRecord, onChange: (id: number) => void) {
+    this.#ports = ports;
+    this.record = record;
+    this.#onChange = onChange;
+  }
+
+  get ids(): readonly number[] {
+    return [...this.#places.keys()];
+  }
+
+  has(id: number): boolean {
+    return this.#places.has(id);
+  }
+
+  /** @throws Error for an id that is not here: a bug of the caller. */
+  current(id: number): ManagedInstance {
+    return this.#place(id).current;
+  }
+
+  candidate(id: number): ManagedInstance | null {
+    return this.#places.get(id)?.candidate ?? null;
+  }
+
+  /** Makes a place for each slot of the record that has none yet. */
+  addPlaces(record: AppRecord): void {
+    const missing = record.slots.filter(({ id }) => !this.#places.has(id));
+    if (missing.length > 0) this.#ports.logs.reserve(missing.length);
+    for (const slot of missing) {
+      const current = this.#instance(record.spec, slot, {});
+      this.#places.set(slot.id, { slot, current, candidate: null, draining: new Set() });
+    }
+  }
+
+  nextGeneration(): void {
+    this.#generation++;
+  }
+
+  /** A new instance beside the current one, meant to replace it. */
+  addCandidate(id: number, spec: AppSpec): ManagedInstance {
+    const place = this.#place(id);
+    const { current, slot } = place;
+    place.candidate = this.#instance(spec, slot, {
+      trial: true,
+      restarts: current.instance.restarts + 1,
+      mustListen: current.listens.length > 0,
+    });
+    return place.candidate;
+  }
+
+  /** The candidate serves from now on. @returns the instance it replaced, to be stopped. */
+  promote(id: number): ManagedInstance {
+    const place = this.#place(id);
+    const old = place.current;
+    if (!place.candidate) throw new Error(`instance ${id} has no candidate`);
+    place.current = place.candidate;
+    place.candidate = null;
+    this.#retire(place, old);
+    this.#onChange(id);
+    return old;
+  }
+
+  /** Takes a candidate that failed out of its place. @returns it, to be stopped. */
+  dropCandidate(id: number): ManagedInstance | null {
+    const place = this.#places.get(id);
+    const candidate = place?.candidate ?? null;
+    if (place && candidate) {
+      place.candidate = null;
+      this.#retire(place, candidate);
+    }
+    return candidate;
+  }
+
+  /** Everything that may have a process in this slot. */
+  occupants(id: number): readonly ManagedInstance[] {
+    const { current, candidate, draining } = this.#place(id);
+    return [current, ...(candidate ? [candidate] : []), ...draining];
+  }
+
+  remove(id: number): void {
+    for (const instance of this.occupants(id)) instance.dispose();
+    this.#places.delete(id);
+    this.record = { ...this.record, slots: this.record.slots.filter((slot) => slot.id !== id) };
+  }
+
+  snapshot(): AppSnapshot {
+    return { app: this.record, instances: this.ids.map((id) => this.instanceSnapshot(id)) };
+  }
+
+  instanceSnapshot(id: number): InstanceSnapshot {
+    const { current, draining, slot } = this.#place(id);
+    const { state, restarts, history, lastExit } = current.instance;
+    return {
+      key: this.record.key,
+      id,
+      index: slot.index,
+      state,
+      restarts,
+      unstable: history.unstable,
+      lastExit,
+      listens: current.listens,
+      draining: [...draining].flatMap((old) => old.pid ?? []),
+      generation: current.generation,
+    };
+  }
+
+  #instance(
+    spec: AppSpec,
+    slot: Slot,
+    more: { trial?: boolean; restarts?: number; mustListen?: boolean },
+  ): ManagedInstance {
+    const instance = new ManagedInstance(this.#ports, { spec, slot, generation: this.#generation, ...more });
+    instance.watch(() => this.#onChange(slot.id));
+    return instance;
+  }
+
+  /** Keeps an instance among those that drain until nothing of it is left. */
+  #retire(place: Place, instance: ManagedInstance): void {
+    place.draining.add(instance);
+    const check = (): void => {
+      const { kind } = instance.instance.state;
+      if ((kind !== 'stopped' && kind !== 'errored') || !place.draining.delete(instance)) return;
+      // After all who watch have seen the end.
+      queueMicrotask(() => {
+        instance.dispose();
+        this.#onChange(place.slot.id);
+      });
+    };
+    instance.watch(check);
+    check();
+  }
+
+  #place(id: number): Place {
+    const place = this.#places.get(id);
+    if (!place) throw new Error(`app ${this.record.spec.name} has no instance ${id}`);
+    return place;
+  }
+}

@@ -1,0 +1,116 @@
+import { START_DEADLINE_MS } from '../domain/app-spec.ts';
+import { STOPPED_BY_COMMAND } from '../domain/instance.ts';
+import type { OperationKind, Outcome } from '../protocol/messages.ts';
+import { explainFailure } from './explain.ts';
+import type { ManagedApp } from './managed-app.ts';
+import type { ManagedInstance } from './managed-instance.ts';
+import type { Ports } from './ports.ts';
+
+/** More than the two kill timers of a stop can take together, plus what the machine may lag. */
+const STOP_SLACK_MS = 10_000;
+
+export function succeeded(managed: ManagedInstance): Outcome {
+  return { id: managed.slot.id, name: managed.spec.name, ok: true, reason: null, hint: null, stderr: [] };
+}
+
+export function failedWith(managed: ManagedInstance, reason: string, hint: string | null = null): Outcome {
+  return { ...succeeded(managed), ok: false, reason, hint };
+}
+
+/**
+ * Sends start or restart, and waits until the instance is online or has failed once.
+ * A failed one is left to its restart policy.
+ */
+export async function bringUp(ports: Ports, managed: ManagedInstance, kind: 'start' | 'restart'): Promise<Outcome> {
+  const failuresBefore = managed.failures;
+  const settled = (): Outcome | null => {
+    const { state } = managed.instance;
+    if (state.kind === 'online') return succeeded(managed);
+    if (state.kind === 'stopped') {
+      // Else it is a job that has ended as it may.
+      const stopped = state.reason.startsWith(STOPPED_BY_COMMAND);
+      return stopped ? failedWith(managed, `${state.reason} before it was ready`) : succeeded(managed);
+    }
+    const failed = managed.failures > failuresBefore || state.kind === 'errored' || state.kind === 'backoff';
+    return failed ? { ...failedWith(managed, ''), ...explainFailure(managed, ports) } : null;
+  };
+  managed.send({ kind });
+  const limitMs = managed.spec.stop.killTimeoutMs + Math.max(START_DEADLINE_MS, managed.spec.ready.listenTimeoutMs * 2);
+  return (
+    (await watchUntil(ports, managed, settled, limitMs)) ??
+    failedWith(
+      managed,
+      `still starting after ${limitMs} ms; it is left running`,
+      `\`upkeep logs ${managed.spec.name}\``,
+    )
+  );
+}
+
+/** Sends stop, and waits until nothing of the instance is left. */
+export async function takeDown(ports: Ports, managed: ManagedInstance): Promise<Outcome> {
+  managed.send({ kind: 'stop' });
+  const settled = (): Outcome | null => {
+    const { state } = managed.instance;
+    if (state.kind === 'stopped') return succeeded(managed);
+    return state.kind === 'errored' ? failedWith(managed, state.reason) : null;
+  };
+  const limitMs = managed.spec.stop.killTimeoutMs + STOP_SLACK_MS;
+  const outcome = await watchUntil(ports, managed, settled, limitMs);
+  return (
+    outcome ?? failedWith(managed, `process ${managed.pid ?? ''} is still there after ${limitMs} ms, SIGKILL and all`)
+  );
+}
+
+/** Performs everything but reload on the instances with these ids. */
+export async function operate(
+  ports: Ports,
+  app: ManagedApp,
+  ids: readonly number[],
+  kind: Exclude<OperationKind, 'reload'>,
+): Promise<Outcome[]> {
+  return Promise.all(
+    ids.map(async (id) => {
+      const managed = app.current(id);
+      switch (kind) {
+        case 'start':
+        case 'restart':
+          managed.setSpec(app.record.spec);
+          return bringUp(ports, managed, kind);
+        case 'stop':
+          return takeDown(ports, managed);
+        case 'reset':
+          managed.send({ kind: 'reset' });
+          return succeeded(managed);
+        case 'delete': {
+          const outcomes = await Promise.all(app.occupants(id).map((occupant) => takeDown(ports, occupant)));
+          const failure = outcomes.find(({ ok }) => !ok);
+          if (!failure) app.remove(id);
+          return failure ?? succeeded(managed);
+        }
+      }
+    }),
+  );
+}
+
+/** @returns what `settled` gave, or null when `limitMs` passed first. */
+export function watchUntil<T>(
+  ports: Ports,
+  managed: ManagedInstance,
+  settled: () => T | null,
+  limitMs: number,
+): Promise<T | null> {
+  return new Promise((resolve) => {
+    const finish = (value: T | null) => {
+      unwatch();
+      drop();
+      resolve(value);
+    };
+    const check = () => {
+      const value = settled();
+      if (value !== null) finish(value);
+    };
+    const unwatch = managed.watch(check);
+    const drop = ports.clock.after(limitMs, () => finish(null));
+    check();
+  });
+}

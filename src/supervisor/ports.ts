@@ -1,0 +1,98 @@
+import type { AppSpec } from '../domain/app-spec.ts';
+import type { Exit } from '../domain/restart-policy.ts';
+import type { AppError } from '../protocol/ipc.ts';
+import type { Slot } from '../protocol/messages.ts';
+
+/** All that a supervisor knows of the operating system. Real ones are in platform/ and logs/, fakes in test/. */
+export interface Ports {
+  readonly clock: Clock;
+  readonly launcher: Launcher;
+  readonly logs: LogStore;
+  readonly pidFiles: PidFiles;
+  /** Names the process that listens on a TCP port, where that can be read: `nginx (pid 812)`. */
+  readonly portOwner: (port: number) => string | null;
+}
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** @returns what drops the timer. */
+  readonly after: (ms: number, action: () => void) => () => void;
+}
+
+export interface Launcher {
+  /** Starts a process. It never throws: a failure arrives as `spawn-failed`. */
+  readonly launch: (request: LaunchRequest, on: (event: ProcessEvent) => void) => RunningProcess;
+}
+
+export interface LaunchRequest {
+  readonly spec: AppSpec;
+  readonly slot: Slot;
+  readonly env: Readonly<Record<string, string>>;
+  /** Descriptors for stdout and stderr; the launcher's caller closes them after the launch. */
+  readonly outFd: number;
+  readonly errFd: number;
+}
+
+export interface RunningProcess {
+  /** Asks the app, through its bootstrap, to finish and exit. */
+  readonly askShutdown: (signal: string) => void;
+  /** Signals the main process, or its whole tree. A process that is gone is no error. */
+  readonly signal: (signal: string, tree: boolean) => void;
+  /** Emits `tree-gone` once nothing of the tree is left. */
+  readonly awaitTree: () => void;
+  /** No more events; called when another run takes over or the instance is dropped. */
+  readonly forget: () => void;
+}
+
+export type ProcessEvent =
+  | { readonly kind: 'spawned'; readonly pid: number }
+  | { readonly kind: 'spawn-failed'; readonly reason: string }
+  | { readonly kind: 'main-ran' }
+  | { readonly kind: 'listening'; readonly address: string }
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'want-signal' }
+  | { readonly kind: 'uncaught'; readonly error: AppError }
+  | { readonly kind: 'exited'; readonly exit: Exit; readonly treeAlive: boolean }
+  | { readonly kind: 'tree-gone' };
+
+export interface LogStore {
+  /** Makes the pipes of that many instances ready at once, which is cheaper than one by one. */
+  readonly reserve: (instances: number) => void;
+  /** @throws Error when the files cannot be written; the message names the path. */
+  readonly open: (spec: AppSpec, slot: Slot) => LogCapture;
+  /** Removes what was kept ready and not used. */
+  readonly close: () => void;
+}
+
+/** Keeps what one instance writes, over all its runs. */
+export interface LogCapture {
+  /** Descriptors to hand to a new process. */
+  readonly descriptors: () => { readonly outFd: number; readonly errFd: number; readonly close: () => void };
+  /** Reads at once what a process that has ended left in its pipes. */
+  readonly drain: () => void;
+  /** The last lines of stderr since `markRun`. */
+  readonly stderrTail: () => readonly string[];
+  readonly markRun: () => void;
+  readonly close: () => void;
+}
+
+/** Trouble with a pid file never stops an app. */
+export interface PidFiles {
+  readonly write: (path: string, pid: number) => void;
+  /** Only if it still holds this pid: after a reload it belongs to the process that took over. */
+  readonly remove: (path: string, pid: number) => void;
+}
+
+/** What is read of one process. */
+export interface ProcessStat {
+  readonly pid: number;
+  readonly ppid: number;
+  readonly group: number;
+  readonly zombie: boolean;
+  /** Tells two processes with the same pid apart; its unit is the platform's. */
+  readonly startTime: string;
+  /** User and system time, in milliseconds. */
+  readonly cpuMs: number;
+  readonly rssBytes: number;
+}

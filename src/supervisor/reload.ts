@@ -1,0 +1,167 @@
+import { START_DEADLINE_MS } from '../domain/app-spec.ts';
+import { beginRollout, isOver, type RolloutEvent, type RolloutStep, stepRollout } from '../domain/rollout.ts';
+import type { AppRecord, Outcome } from '../protocol/messages.ts';
+import { explainFailure } from './explain.ts';
+import type { ManagedApp } from './managed-app.ts';
+import type { ManagedInstance } from './managed-instance.ts';
+import { bringUp, failedWith, succeeded, takeDown, watchUntil } from './operations.ts';
+import type { Ports } from './ports.ts';
+
+const NOT_TRIED = 'not tried, as another failed: what is old serves on';
+
+/** A reload that runs; `abort` keeps what is old and ends it. */
+export interface Reload {
+  readonly outcomes: Promise<Outcome[]>;
+  readonly abort: (reason: string) => void;
+}
+
+/**
+ * Reload: cluster instances that serve are replaced by a rollout; all others have no one to take over from,
+ * so they are restarted (or started) with the new spec.
+ */
+export function reload(ports: Ports, app: ManagedApp, record: AppRecord, ids: readonly number[]): Reload {
+  const replaceable = (id: number) =>
+    record.spec.mode === 'cluster' && app.current(id).instance.state.kind === 'online';
+  const rolling = ids.filter(replaceable);
+  const others = ids.filter((id) => !replaceable(id));
+  const before = app.record;
+  const rollout = new RolloutRun(ports, app, record, rolling);
+  /** Why it was called off, once it was. */
+  let reason: string | null = null;
+  let callOff: (reason: string) => void = () => {};
+  const calledOff = new Promise<string>((resolve) => {
+    callOff = resolve;
+  });
+  const run = async (): Promise<Outcome[]> => {
+    const rolled = await rollout.run();
+    // A build that failed as a replacement is not tried on the others either.
+    if (rolled.some(({ ok }) => !ok)) {
+      app.record = before;
+      return [...rolled, ...others.map((id) => failedWith(app.current(id), NOT_TRIED))];
+    }
+    if (reason !== null) return [...rolled, ...others.map((id) => failedWith(app.current(id), reason as string))];
+    app.record = record;
+    const rest = others.map((id) => {
+      const managed = app.current(id);
+      managed.setSpec(record.spec);
+      return Promise.race([bringUp(ports, managed, 'restart'), calledOff.then((why) => failedWith(managed, why))]);
+    });
+    return [...rolled, ...(await Promise.all(rest))];
+  };
+  const abort = (why: string): void => {
+    reason ??= why;
+    rollout.handle({ kind: 'abort', reason: why });
+    callOff(why);
+  };
+  return { outcomes: run(), abort };
+}
+
+/** Drives one rollout machine over an app. */
+class RolloutRun {
+  readonly #ports: Ports;
+  readonly #app: ManagedApp;
+  readonly #record: AppRecord;
+  readonly #ids: readonly number[];
+  readonly #discards: Promise<void>[] = [];
+  readonly #outcomes = new Map<number, Outcome>();
+  readonly #over: Promise<void>;
+  #resolveOver: () => void = () => {};
+  #step: RolloutStep;
+
+  constructor(ports: Ports, app: ManagedApp, record: AppRecord, ids: readonly number[]) {
+    this.#ports = ports;
+    this.#app = app;
+    this.#record = record;
+    this.#ids = ids;
+    this.#step = beginRollout(ids);
+    this.#over = new Promise((resolve) => {
+      this.#resolveOver = resolve;
+    });
+  }
+
+  async run(): Promise<Outcome[]> {
+    this.#app.nextGeneration();
+    this.#perform();
+    await this.#over;
+    await Promise.all(this.#discards);
+    const why = this.#step.rollout.failure;
+    return this.#ids.map(
+      (id) => this.#outcomes.get(id) ?? failedWith(this.#app.current(id), why?.id === null ? why.reason : NOT_TRIED),
+    );
+  }
+
+  handle(event: RolloutEvent): void {
+    this.#step = stepRollout(this.#step.rollout, event);
+    this.#perform();
+  }
+
+  #perform(): void {
+    for (const effect of this.#step.effects) {
+      switch (effect.kind) {
+        case 'spawn':
+          void this.#spawn(effect.id);
+          break;
+        case 'drain':
+          void this.#drain(effect.id);
+          break;
+        case 'discard':
+          this.#discards.push(this.#discard(effect.id));
+          break;
+      }
+    }
+    if (isOver(this.#step.rollout)) this.#resolveOver();
+  }
+
+  async #spawn(id: number): Promise<void> {
+    const candidate = this.#app.addCandidate(id, this.#record.spec);
+    candidate.send({ kind: 'start' });
+    const limitMs = START_DEADLINE_MS * 2 + this.#record.spec.ready.listenTimeoutMs;
+    const ready = await watchUntil(
+      this.#ports,
+      candidate,
+      () => {
+        const { kind } = candidate.instance.state;
+        if (kind === 'online') return true;
+        return kind === 'errored' || kind === 'stopped' ? false : null;
+      },
+      limitMs,
+    );
+    if (ready) return this.handle({ kind: 'ready', id });
+    // Called off meanwhile: the failure is not the candidate's.
+    if (this.#step.rollout.starting !== id) return;
+    const explained = explainFailure(candidate, this.#ports);
+    const hint = `what is old serves on${explained.hint ? `; ${explained.hint}` : ''}`;
+    this.#outcomes.set(id, { ...failedWith(candidate, ''), ...explained, hint });
+    this.handle({ kind: 'failed', id, reason: explained.reason ?? 'did not get ready' });
+  }
+
+  async #drain(id: number): Promise<void> {
+    const old = this.#app.promote(id);
+    const fresh = this.#app.current(id);
+    const unwatch = fresh.watch(() => {
+      if (fresh.instance.state.kind !== 'online') this.#fellOver(fresh);
+    });
+    const outcome = await takeDown(this.#ports, old);
+    // One that was ready and fell over since is no better than one that never got ready.
+    if (fresh.instance.state.kind !== 'online') this.#fellOver(fresh);
+    else this.#outcomes.set(id, outcome.ok ? succeeded(old) : outcome);
+    unwatch();
+    this.handle({ kind: 'drained', id });
+  }
+
+  #fellOver(fresh: ManagedInstance): void {
+    const { id } = fresh.slot;
+    const explained = explainFailure(fresh, this.#ports);
+    if (!this.#outcomes.has(id)) {
+      const reason = `it was ready, and then failed: ${explained.reason}`;
+      this.#outcomes.set(id, { ...failedWith(fresh, reason), hint: explained.hint, stderr: explained.stderr });
+    }
+    this.handle({ kind: 'abort', reason: NOT_TRIED });
+  }
+
+  async #discard(id: number): Promise<void> {
+    const candidate = this.#app.dropCandidate(id);
+    if (!candidate) return;
+    await takeDown(this.#ports, candidate);
+  }
+}

@@ -1,0 +1,83 @@
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { UpkeepError } from '../protocol/errors.ts';
+import { type Hello, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import { Peer } from '../protocol/peer.ts';
+import { supervisorParams, validate } from '../protocol/schema.ts';
+import type { Supervisor } from './supervisor.ts';
+
+export interface SupervisorServer {
+  readonly broadcast: (event: string, data: unknown) => void;
+}
+
+export interface ServerOptions {
+  readonly socketPath: string;
+  readonly version: string;
+  readonly onAdopted: () => void;
+  /** The daemon's connection ended although it did not say that it would. */
+  readonly onOrphaned: (daemonCommand: readonly string[]) => void;
+  readonly onShutdown: () => void;
+}
+
+/** Offers a supervisor on its unix socket. The caller holds the lock of that socket. */
+export function serveSupervisor(supervisor: Supervisor, options: ServerOptions): Promise<SupervisorServer> {
+  const peers = new Set<Peer>();
+  let daemon: Peer | null = null;
+  let shuttingDown = false;
+
+  const server: Server = createServer((socket) => {
+    let daemonCommand: readonly string[] | null = null;
+    const peer: Peer = new Peer(socket, {
+      onRequest: async (method, params) => {
+        switch (method) {
+          case 'adopt': {
+            daemonCommand = validate(supervisorParams.adopt, params, method).daemonCommand;
+            daemon = peer;
+            options.onAdopted();
+            return { apps: supervisor.snapshot() };
+          }
+          case 'run':
+            return supervisor.run(validate(supervisorParams.run, params, method));
+          case 'signal': {
+            const { ids, signal } = validate(supervisorParams.signal, params, method);
+            return supervisor.signal(ids, signal);
+          }
+          case 'shutdown': {
+            shuttingDown = true;
+            const stopped = await supervisor.shutdown();
+            // The answer goes out first.
+            setImmediate(() => {
+              peer.end();
+              options.onShutdown();
+            });
+            return { stopped };
+          }
+          default:
+            throw new UpkeepError('METHOD_UNKNOWN', `no such method: ${method.slice(0, 80)}`);
+        }
+      },
+      onClose: () => {
+        peers.delete(peer);
+        if (daemon !== peer) return;
+        daemon = null;
+        if (daemonCommand && !shuttingDown) options.onOrphaned(daemonCommand);
+      },
+    });
+    const hello: Hello = { role: 'supervisor', version: options.version, protocol: PROTOCOL_VERSION, pid: process.pid };
+    peer.hello(hello);
+    peers.add(peer);
+  });
+
+  return new Promise((resolve, reject) => {
+    rmSync(options.socketPath, { force: true });
+    server.once('error', reject);
+    server.listen(options.socketPath, () => {
+      chmodSync(options.socketPath, 0o600);
+      resolve({
+        broadcast: (event, data) => {
+          for (const peer of peers) peer.notify(event, data);
+        },
+      });
+    });
+  });
+}

@@ -1,0 +1,126 @@
+import { pidOf } from '../domain/instance.ts';
+import { UpkeepError } from '../protocol/errors.ts';
+import type { AppSnapshot, Outcome, RunParams, SupervisorEvents } from '../protocol/messages.ts';
+import { ManagedApp } from './managed-app.ts';
+import { operate, takeDown } from './operations.ts';
+import type { Ports } from './ports.ts';
+import { type Reload, reload } from './reload.ts';
+
+/** The data plane: runs the instances of its apps and goes on whatever happens to the daemon. */
+export class Supervisor {
+  readonly #ports: Ports;
+  readonly #apps = new Map<string, ManagedApp>();
+  readonly #reloads = new Map<string, Reload>();
+  readonly #onChanged: (changed: SupervisorEvents['changed']) => void;
+  readonly #changedIds = new Set<number>();
+  #flushPlanned = false;
+
+  constructor(ports: Ports, onChanged: (changed: SupervisorEvents['changed']) => void) {
+    this.#ports = ports;
+    this.#onChanged = onChanged;
+  }
+
+  snapshot(): readonly AppSnapshot[] {
+    return [...this.#apps.values()].map((app) => app.snapshot());
+  }
+
+  /**
+   * Performs one operation. Operations on one app never cross: stop, restart and delete call off a reload that runs,
+   * anything else is refused until it is over.
+   * @throws UpkeepError APP_BUSY before anything is done.
+   */
+  async run({ kind, apps, ids }: RunParams): Promise<readonly Outcome[]> {
+    const callsOff = kind === 'stop' || kind === 'restart' || kind === 'delete';
+    for (const { key, spec } of apps) {
+      if (this.#reloads.has(key) && !callsOff && kind !== 'reset') {
+        throw new UpkeepError('APP_BUSY', `a reload of ${spec.name} is running`);
+      }
+    }
+    if (kind === 'start') {
+      // One call for all the pipes: it is the slow part of a start with many apps.
+      const fresh = apps.flatMap((app) => app.slots.filter(({ id }) => !this.#apps.get(app.key)?.has(id)));
+      this.#ports.logs.reserve(fresh.length);
+    }
+    const outcomes = await Promise.all(
+      apps.map(async (record) => {
+        const running = this.#reloads.get(record.key);
+        if (running && callsOff) {
+          running.abort(`called off by ${kind}`);
+          await running.outcomes;
+        }
+        let app = this.#apps.get(record.key);
+        if (!app) {
+          app = new ManagedApp(this.#ports, record, (id) => this.#changed(id));
+          this.#apps.set(record.key, app);
+        }
+        if (kind !== 'delete') app.addPlaces(record);
+        // A reload takes its record over when it has succeeded.
+        if (kind !== 'delete' && kind !== 'reload') app.record = record;
+        const here = ids.filter((id) => app.has(id));
+        const result =
+          kind === 'reload' ? await this.#reload(app, record, here) : await operate(this.#ports, app, here, kind);
+        if (kind === 'delete') {
+          if (app.ids.length === 0) this.#apps.delete(record.key);
+          for (const id of here) this.#changed(id);
+        }
+        return result;
+      }),
+    );
+    this.#flush();
+    return outcomes.flat();
+  }
+
+  /** @returns the pids that were signalled. */
+  signal(ids: readonly number[], signal: string): readonly number[] {
+    const found = [...this.#apps.values()].flatMap((app) =>
+      ids.filter((id) => app.has(id)).map((id) => app.current(id)),
+    );
+    return found.flatMap((managed) => {
+      const pid = pidOf(managed.instance);
+      if (pid === null) return [];
+      managed.signal(signal);
+      return [pid];
+    });
+  }
+
+  /** Stops everything. @returns how many processes were stopped. */
+  async shutdown(): Promise<number> {
+    const reloads = [...this.#reloads.values()];
+    for (const running of reloads) running.abort('called off by kill');
+    await Promise.all(reloads.map(({ outcomes }) => outcomes));
+    const all = [...this.#apps.values()].flatMap((app) => app.ids.flatMap((id) => app.occupants(id)));
+    const alive = all.filter(({ instance }) => pidOf(instance) !== null);
+    await Promise.all(all.map((managed) => takeDown(this.#ports, managed)));
+    for (const managed of all) managed.dispose();
+    this.#ports.logs.close();
+    return alive.length;
+  }
+
+  async #reload(app: ManagedApp, record: RunParams['apps'][number], ids: readonly number[]): Promise<Outcome[]> {
+    const running = reload(this.#ports, app, record, ids);
+    this.#reloads.set(record.key, running);
+    try {
+      return await running.outcomes;
+    } finally {
+      this.#reloads.delete(record.key);
+    }
+  }
+
+  #changed(id: number): void {
+    this.#changedIds.add(id);
+    if (this.#flushPlanned) return;
+    this.#flushPlanned = true;
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushPlanned = false;
+    if (this.#changedIds.size === 0) return;
+    const ids = [...this.#changedIds];
+    this.#changedIds.clear();
+    const apps = [...this.#apps.values()];
+    const instances = ids.flatMap((id) => apps.find((app) => app.has(id))?.instanceSnapshot(id) ?? []);
+    const known = new Set(instances.map(({ id }) => id));
+    this.#onChanged({ instances, removed: ids.filter((id) => !known.has(id)) });
+  }
+}

@@ -1,0 +1,523 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { Daemon } from '../../src/daemon/daemon.ts';
+import { Journal, loadState } from '../../src/daemon/journal.ts';
+import { openState } from '../../src/daemon/open-state.ts';
+import type { AppSpec } from '../../src/domain/app-spec.ts';
+import { Sampler } from '../../src/metrics/sampler.ts';
+import type { AppRecord } from '../../src/protocol/messages.ts';
+import { appSpec, clusterSpec } from '../fakes/app-spec.ts';
+import { FakeMachine } from '../fakes/machine.ts';
+import { crashes, serves, turn, waits } from '../fakes/ports.ts';
+import { told } from '../fakes/supervised.ts';
+import { tempFolder } from '../fakes/temp-folder.ts';
+
+/** A machine with a home, and daemons that come and go on it. */
+class Box {
+  readonly machine = new FakeMachine();
+  readonly statePath: string;
+
+  constructor(t: TestContext) {
+    this.statePath = join(tempFolder(t), 'state.json');
+  }
+
+  /** A daemon that has read the state and adopted what runs. */
+  async daemon(): Promise<Daemon> {
+    const { machine } = this;
+    const { registry, journal } = await openState(this.statePath, machine.log);
+    const sampler = new Sampler((pids) => pids.map((pid) => ({ ...blankStat, pid, rssBytes: pid * 1000 })));
+    const daemon = new Daemon(machine, registry, journal, sampler);
+    await daemon.resume();
+    return daemon;
+  }
+
+  /** What another daemon would find on disk. */
+  async saved(): Promise<readonly AppRecord[]> {
+    return (await loadState(this.statePath)).apps;
+  }
+}
+
+const blankStat = { pid: 0, ppid: 1, group: 1, zombie: false, startTime: '1', cpuMs: 0, rssBytes: 0 };
+
+const start = (daemon: Daemon, ...specs: AppSpec[]) => daemon.apply({ specs, existing: 'error' });
+const states = (daemon: Daemon) => daemon.list().map(({ id, name, state }) => `${id} ${name} ${state.kind}`);
+const pids = (daemon: Daemon) => daemon.list().map(({ pid }) => pid);
+const wanted = (apps: readonly AppRecord[]) =>
+  apps.flatMap(({ spec, slots }) => slots.map((slot) => `${slot.id} ${spec.name} ${slot.wanted}`));
+
+describe('apply', () => {
+  test('starts new apps, fork ones under one supervisor, each cluster under its own', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    const outcomes = await start(
+      daemon,
+      appSpec({ name: 'a' }),
+      appSpec({ name: 'b' }),
+      clusterSpec({ name: 'c', instances: 2, program: { exec: '/opt/node22' } }),
+    );
+    assert.deepEqual(told(outcomes), ['ok', 'ok', 'ok', 'ok']);
+    assert.deepEqual(states(daemon), ['0 a online', '1 b online', '2 c online', '3 c online']);
+    assert.equal(box.machine.supervisors.size, 2);
+    assert.equal(box.machine.clusterSupervisor.exec, '/opt/node22');
+    assert.deepEqual(wanted(await box.saved()), ['0 a up', '1 b up', '2 c up', '3 c up']);
+  });
+
+  test('has saved what is wanted before anything starts', async (t) => {
+    const box = new Box(t);
+    const saved: Promise<readonly AppRecord[]>[] = [];
+    box.machine.onStart = () => {
+      saved.push(box.saved());
+    };
+    await start(await box.daemon(), appSpec());
+    assert.deepEqual((await Promise.all(saved)).map(wanted), [['0 api up']]);
+  });
+
+  test('only registers an app without autostart', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    assert.deepEqual(await start(daemon, appSpec({ autostart: false })), []);
+    assert.deepEqual([states(daemon), box.machine.supervisors.size], [['0 api stopped'], 0]);
+    assert.deepEqual(told(await daemon.operate({ kind: 'start', selectors: ['api'] })), ['ok']);
+    assert.deepEqual(states(daemon), ['0 api online']);
+  });
+
+  test('reports what fails, and keeps the app', async (t) => {
+    const box = new Box(t);
+    box.machine.onStart = ({ ports }) => {
+      ports.launcher.script = crashes;
+    };
+    const daemon = await box.daemon();
+    const spec = appSpec({ restart: { autorestart: false } });
+    assert.deepEqual(told(await start(daemon, spec)), ['exited with code 1; autorestart is off']);
+    assert.deepEqual(states(daemon), ['0 api errored']);
+  });
+
+  test('refuses an app that runs, and one of another script', async (t) => {
+    const daemon = await new Box(t).daemon();
+    await start(daemon, appSpec());
+    await assert.rejects(start(daemon, appSpec()), {
+      code: 'APP_EXISTS',
+      message: 'there is an app named api already, for /srv/api.js',
+      hint: /`upkeep restart api`/,
+    });
+    await daemon.operate({ kind: 'stop', selectors: ['api'] });
+    await assert.rejects(start(daemon, appSpec({ program: { script: '/srv/other.js' } })), {
+      code: 'APP_EXISTS',
+      hint: /another name with --name/,
+    });
+    assert.deepEqual(states(daemon), ['0 api stopped']);
+  });
+
+  test('starts one that is down with its new spec', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec({ env: { A: '1' } }));
+    await daemon.operate({ kind: 'stop', selectors: ['api'] });
+    assert.deepEqual(told(await start(daemon, appSpec({ env: { A: '2' } }))), ['ok']);
+    assert.equal(box.machine.shared.ports.launcher.of(0).request.env['A'], '2');
+  });
+
+  test('refuses two apps of one name', async (t) => {
+    const daemon = await new Box(t).daemon();
+    await assert.rejects(start(daemon, appSpec(), clusterSpec()), { code: 'CONFIG_INVALID' });
+    assert.deepEqual(states(daemon), []);
+  });
+
+  test('gives an app that runs another spec, with more or fewer instances', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, clusterSpec({ instances: 2 }));
+    const before = pids(daemon);
+    const apply = (instances: number) =>
+      daemon.apply({ specs: [clusterSpec({ instances, env: { BUILD: String(instances) } })], existing: 'reload' });
+    assert.deepEqual(told(await apply(3)), ['ok', 'ok', 'ok']);
+    assert.ok(pids(daemon).every((pid) => !before.includes(pid)));
+    assert.deepEqual(told(await apply(1)), ['ok']);
+    assert.deepEqual(states(daemon), ['0 api online']);
+    assert.equal(box.machine.clusterSupervisor.ports.launcher.of(0).request.env['BUILD'], '1');
+  });
+
+  test('moves an app to another supervisor when its mode changes', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, clusterSpec());
+    const cluster = box.machine.clusterSupervisor;
+    assert.deepEqual(told(await daemon.apply({ specs: [appSpec()], existing: 'restart' })), ['ok']);
+    await turn();
+    assert.deepEqual([cluster.ports.launcher.alive, cluster.ended], [[], true]);
+    assert.deepEqual(
+      box.machine.shared.ports.launcher.alive.map(({ id }) => id),
+      [0],
+    );
+  });
+
+  test('forgets a spec whose reload failed', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, clusterSpec({ env: { BUILD: '1' } }));
+    const before = pids(daemon);
+    box.machine.clusterSupervisor.ports.launcher.script = crashes;
+    const outcomes = await daemon.apply({
+      specs: [clusterSpec({ env: { BUILD: '2' }, instances: 3 })],
+      existing: 'reload',
+    });
+    assert.deepEqual(told(outcomes), ['exited with code 1']);
+    assert.deepEqual(pids(daemon), before);
+    assert.deepEqual(
+      (await box.saved()).map(({ spec }) => [spec.env['BUILD'], spec.instances]),
+      [['1', 1]],
+    );
+  });
+});
+
+describe('operate', () => {
+  async function running(t: TestContext) {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec({ name: 'a' }), appSpec({ name: 'b', instances: 2 }));
+    return { box, daemon };
+  }
+
+  test('stop is remembered, for those that were meant', async (t) => {
+    const { box, daemon } = await running(t);
+    assert.deepEqual(told(await daemon.operate({ kind: 'stop', selectors: ['a', '2'] })), ['ok', 'ok']);
+    assert.deepEqual(states(daemon), ['0 a stopped', '1 b online', '2 b stopped']);
+    assert.deepEqual(wanted(await box.saved()), ['0 a down', '1 b up', '2 b down']);
+  });
+
+  test('restart gets them up again, with a new environment where one is given', async (t) => {
+    const { box, daemon } = await running(t);
+    await daemon.operate({ kind: 'stop', selectors: ['all'] });
+    await daemon.operate({ kind: 'restart', selectors: ['b'], env: { A: '2' } });
+    assert.deepEqual(states(daemon), ['0 a stopped', '1 b online', '2 b online']);
+    assert.deepEqual(wanted(await box.saved()), ['0 a down', '1 b up', '2 b up']);
+    assert.equal(box.machine.shared.ports.launcher.of(1).request.env['A'], '2');
+    assert.deepEqual(
+      (await box.saved()).map(({ spec }) => spec.env),
+      [{}, { A: '2' }],
+    );
+  });
+
+  test('reload with an environment that fails keeps the old one', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, clusterSpec({ env: { A: '1' } }));
+    box.machine.clusterSupervisor.ports.launcher.script = crashes;
+    await daemon.operate({ kind: 'reload', selectors: ['api'], env: { A: '2' } });
+    assert.deepEqual(
+      (await box.saved()).map(({ spec }) => spec.env),
+      [{ A: '1' }],
+    );
+  });
+
+  test('reset clears the counters', async (t) => {
+    const { daemon } = await running(t);
+    await daemon.operate({ kind: 'restart', selectors: ['all'] });
+    await daemon.operate({ kind: 'reset', selectors: ['b'] });
+    assert.deepEqual(
+      daemon.list().map(({ restarts }) => restarts),
+      [1, 0, 0],
+    );
+  });
+
+  test('delete forgets, and ends the supervisor of a cluster', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec({ name: 'a' }), clusterSpec({ name: 'c' }));
+    const { clusterSupervisor, shared } = box.machine;
+    assert.deepEqual(told(await daemon.operate({ kind: 'delete', selectors: ['c'] })), ['ok']);
+    await turn();
+    assert.deepEqual([clusterSupervisor.ended, shared.ended], [true, false]);
+    assert.deepEqual([states(daemon), wanted(await box.saved())], [['0 a online'], ['0 a up']]);
+  });
+
+  test('of an app that no supervisor knows is done', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec({ autostart: false }));
+    for (const kind of ['stop', 'reset', 'delete'] as const)
+      assert.deepEqual(told(await daemon.operate({ kind, selectors: ['api'] })), ['ok'], kind);
+    assert.deepEqual([states(daemon), box.machine.supervisors.size], [[], 0]);
+  });
+
+  test('of a target that means nothing changes nothing', async (t) => {
+    const { daemon } = await running(t);
+    await assert.rejects(daemon.operate({ kind: 'stop', selectors: ['a', 'nobody'] }), { code: 'APP_NOT_FOUND' });
+    assert.deepEqual(states(daemon), ['0 a online', '1 b online', '2 b online']);
+  });
+});
+
+describe('scale', () => {
+  async function scaled(t: TestContext) {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, clusterSpec({ instances: 2 }), appSpec({ name: 'other' }));
+    return { box, daemon };
+  }
+
+  test('up starts the new ones only', async (t) => {
+    const { box, daemon } = await scaled(t);
+    const before = pids(daemon);
+    const outcomes = await daemon.scale('api', { kind: 'by', delta: 2 });
+    assert.deepEqual(
+      outcomes.map(({ id, ok }) => [id, ok]),
+      [
+        [3, true],
+        [4, true],
+      ],
+    );
+    assert.deepEqual(pids(daemon).slice(0, 3), before);
+    assert.equal((await box.saved())[0]?.spec.instances, 4);
+  });
+
+  test('down ends the highest', async (t) => {
+    const { daemon } = await scaled(t);
+    await daemon.scale('api', { kind: 'to', count: 1 });
+    assert.deepEqual(states(daemon), ['0 api online', '2 other online']);
+  });
+
+  test('up is refused while a reload runs, and changes nothing', async (t) => {
+    const { box, daemon } = await scaled(t);
+    const { launcher } = box.machine.clusterSupervisor.ports;
+    launcher.script = waits;
+    const reload = daemon.operate({ kind: 'reload', selectors: ['api'] });
+    while (launcher.alive.length < 3) await turn();
+    const [registered, saved] = [daemon.describe(['all']), await box.saved()];
+    const busy = 'a reload of api is running';
+    assert.deepEqual(told(await daemon.scale('api', { kind: 'to', count: 4 })), [busy, busy]);
+    assert.deepEqual([daemon.describe(['all']), await box.saved()], [registered, saved]);
+    launcher.script = serves;
+    launcher.of(0).listen();
+    assert.deepEqual(told(await reload), ['ok', 'ok']);
+    assert.deepEqual(told(await daemon.scale('api', { kind: 'to', count: 3 })), ['ok']);
+  });
+
+  test('to what there is does nothing', async (t) => {
+    const { daemon } = await scaled(t);
+    assert.deepEqual(await daemon.scale('api', { kind: 'to', count: 2 }), []);
+  });
+
+  test('leaves at least one, and is of one app', async (t) => {
+    const { daemon } = await scaled(t);
+    await assert.rejects(daemon.scale('api', { kind: 'by', delta: -2 }), {
+      code: 'USAGE',
+      message: 'api has 2 instances; at least 1 must be left',
+    });
+    await assert.rejects(daemon.scale('all', { kind: 'to', count: 3 }), { code: 'USAGE' });
+    await assert.rejects(daemon.scale('nobody', { kind: 'to', count: 3 }), { code: 'APP_NOT_FOUND' });
+  });
+});
+
+describe('views', () => {
+  test('have the usage of the processes that run', async (t) => {
+    const daemon = await new Box(t).daemon();
+    await start(daemon, appSpec({ instances: 2 }));
+    await daemon.operate({ kind: 'stop', selectors: ['1'] });
+    daemon.sample();
+    assert.deepEqual(
+      daemon.list().map(({ pid, rssBytes, cpuPercent }) => [pid, rssBytes, cpuPercent]),
+      [
+        [100, 100_000, null],
+        [null, null, null],
+      ],
+    );
+  });
+
+  test('describe has the instances that were meant, with their logs', async (t) => {
+    const daemon = await new Box(t).daemon();
+    await start(daemon, appSpec({ instances: 2 }));
+    const [view] = daemon.describe(['1']);
+    assert.deepEqual(
+      view?.instances.map(({ id, logs }) => [id, logs.out]),
+      [[1, '/logs/api-out-1.log']],
+    );
+    assert.equal(view?.app.slots.length, 2);
+  });
+});
+
+test('signal reaches processes under all supervisors', async (t) => {
+  const box = new Box(t);
+  const daemon = await box.daemon();
+  await start(daemon, appSpec({ name: 'a' }), clusterSpec({ name: 'c' }));
+  assert.equal((await daemon.signal(['all'], 'SIGHUP')).length, 2);
+  for (const { ports } of box.machine.supervisors.values())
+    assert.deepEqual(
+      ports.launcher.processes.map(({ signals }) => signals),
+      [['SIGHUP']],
+    );
+});
+
+test('kill stops all of it and forgets it', async (t) => {
+  const box = new Box(t);
+  const daemon = await box.daemon();
+  await start(daemon, appSpec({ name: 'a' }), clusterSpec({ name: 'c', instances: 2 }));
+  assert.equal(await daemon.kill(), 3);
+  await turn();
+  assert.deepEqual(await box.saved(), []);
+  assert.deepEqual(
+    [...box.machine.supervisors.values()].map(({ ended }) => ended),
+    [true, true],
+  );
+  assert.deepEqual(box.machine.killed, []);
+});
+
+describe('a daemon that comes after another', () => {
+  async function succeeded(t: TestContext) {
+    const box = new Box(t);
+    const first = await box.daemon();
+    await start(first, appSpec({ name: 'a' }), clusterSpec({ name: 'c', instances: 2 }));
+    const before = first.list();
+    for (const supervisor of box.machine.supervisors.values()) supervisor.disconnect();
+    return { box, before };
+  }
+
+  test('finds everything as it was', async (t) => {
+    const { box, before } = await succeeded(t);
+    const next = await box.daemon();
+    assert.deepEqual(next.list(), before);
+    const { clusterSupervisor, shared } = box.machine;
+    for (const { ports, runs } of [clusterSupervisor, shared])
+      assert.deepEqual([ports.launcher.processes.every(({ alive }) => alive), runs.length], [true, 1]);
+  });
+
+  test('sees what changes from then on', async (t) => {
+    const { box } = await succeeded(t);
+    const next = await box.daemon();
+    box.machine.shared.ports.launcher.of(0).exit(1);
+    await turn();
+    assert.deepEqual(
+      next.list().map(({ restarts }) => restarts),
+      [1, 0, 0],
+    );
+  });
+
+  test('ends what is no longer wanted', async (t) => {
+    const { box } = await succeeded(t);
+    const apps = await box.saved();
+    await new Journal(box.statePath, () => apps.filter(({ spec }) => spec.name === 'a')).save();
+    const cluster = box.machine.clusterSupervisor;
+    const next = await box.daemon();
+    await turn();
+    assert.deepEqual(states(next), ['0 a online']);
+    assert.deepEqual([cluster.ports.launcher.alive, cluster.ended], [[], true]);
+  });
+
+  test('starts what is wanted and does not run, and leaves what is to be down', async (t) => {
+    const { box } = await succeeded(t);
+    const first = await box.daemon();
+    await first.operate({ kind: 'stop', selectors: ['a'] });
+    for (const supervisor of box.machine.supervisors.values()) supervisor.die();
+    box.machine.supervisors.clear();
+    const next = await box.daemon();
+    assert.deepEqual(states(next), ['0 a stopped', '1 c online', '2 c online']);
+  });
+
+  test('finishes a stop that was saved and not carried out', async (t) => {
+    const { box } = await succeeded(t);
+    const apps = (await box.saved()).map((app) => ({
+      ...app,
+      slots: app.slots.map((slot) => (slot.id === 1 ? slot : { ...slot, wanted: 'down' as const })),
+    }));
+    await new Journal(box.statePath, () => apps).save();
+    const next = await box.daemon();
+    assert.deepEqual(states(next), ['0 a stopped', '1 c online', '2 c stopped']);
+    assert.deepEqual(wanted(await box.saved()), ['0 a down', '1 c up', '2 c down']);
+  });
+
+  test('is not stopped by the socket of a dead supervisor', async (t) => {
+    const { box } = await succeeded(t);
+    box.machine.shared.die();
+    const next = await box.daemon();
+    assert.deepEqual(states(next), ['0 a online', '1 c online', '2 c online']);
+  });
+
+  test('takes what serves for the truth, where a change was cut short', async (t) => {
+    const { box } = await succeeded(t);
+    const apps = await box.saved();
+    const changed = apps.map((app) => ({ ...app, spec: { ...app.spec, env: { BUILD: 'never started' } } }));
+    await new Journal(box.statePath, () => changed).save();
+    const next = await box.daemon();
+    assert.deepEqual(
+      next.describe(['all']).map(({ app }) => app.spec.env),
+      [{}, {}],
+    );
+  });
+});
+
+describe('a supervisor that dies', () => {
+  test('is replaced, and what it ran is ended and started again', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec({ name: 'a', instances: 2 }), clusterSpec({ name: 'c' }));
+    await daemon.operate({ kind: 'stop', selectors: ['1'] });
+    const dead = box.machine.shared;
+    const restarted = new Promise<void>((resolve) => {
+      box.machine.onStart = () => resolve();
+    });
+    dead.die();
+    await restarted;
+    await turn();
+    assert.deepEqual(
+      box.machine.killed.map(({ id }) => id),
+      [0, 1],
+    );
+    assert.deepEqual(states(daemon), ['0 a online', '1 a stopped', '2 c online']);
+    assert.notEqual(box.machine.shared, dead);
+    assert.match(box.machine.lines.join('\n'), /supervisor shared is gone; starting its 2 instances again/);
+  });
+
+  test('in the middle of an operation fails that', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec());
+    const dead = box.machine.shared;
+    dead.ports.launcher.script = waits;
+    const restart = daemon.operate({ kind: 'restart', selectors: ['api'] });
+    const restarted = new Promise<void>((resolve) => {
+      box.machine.onStart = ({ ports }) => {
+        ports.launcher.script = serves;
+        resolve();
+      };
+    });
+    while (dead.runs.length < 2) await turn();
+    dead.die();
+    assert.deepEqual(told(await restart), ['supervisor shared ended before it answered']);
+    await restarted;
+    await turn();
+    assert.deepEqual(states(daemon), ['0 api online']);
+  });
+
+  test('that cannot be started fails its own apps only', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    box.machine.onStart = (_supervisor, key) => {
+      if (key !== 'shared') throw new Error('no such Node.js');
+    };
+    const outcomes = await start(daemon, appSpec({ name: 'a' }), clusterSpec({ name: 'c', instances: 2 }));
+    const failure = 'its supervisor did not start: no such Node.js';
+    assert.deepEqual(told(outcomes), ['ok', failure, failure]);
+    assert.match(outcomes[1]?.hint ?? '', /is \/usr\/bin\/node a Node\.js of version/);
+  });
+
+  test('that cannot be started fails the operation, and the next one tries again', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    box.machine.onStart = () => {
+      throw new Error('no more processes');
+    };
+    assert.deepEqual(told(await start(daemon, appSpec())), ['its supervisor did not start: no more processes']);
+    box.machine.onStart = () => {};
+    assert.deepEqual(told(await daemon.operate({ kind: 'start', selectors: ['api'] })), ['ok']);
+  });
+});
+
+test('a state that cannot be read is told in the log', async (t) => {
+  const box = new Box(t);
+  await start(await box.daemon(), appSpec());
+  writeFileSync(box.statePath, 'nonsense');
+  box.machine.lines.length = 0;
+  await openState(box.statePath, box.machine.log);
+  assert.match(box.machine.lines.join('\n'), /state\.json is damaged/);
+});

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { RestartSpec } from '../../src/domain/app-spec.ts';
+import {
+  decideRestart,
+  describeExit,
+  FRESH_HISTORY,
+  type RestartDecision,
+  type RestartHistory,
+  type Run,
+} from '../../src/domain/restart-policy.ts';
+import { appSpec } from '../fakes/app-spec.ts';
+
+const defaults = appSpec().restart;
+const crash: Run = { exit: { code: 1, signal: null }, uptimeMs: 5000, wasReady: true };
+const done: Run = { ...crash, exit: { code: 0, signal: null } };
+const shot: Run = { ...crash, exit: { code: null, signal: 'SIGTERM' } };
+const unstable = (count: number): RestartHistory => ({ unstable: count, backoffMs: 0 });
+
+describe('describeExit', () => {
+  for (const [exit, text] of [
+    [{ code: 0, signal: null }, 'code 0'],
+    [{ code: 137, signal: null }, 'code 137'],
+    [{ code: null, signal: 'SIGKILL' }, 'signal SIGKILL'],
+    [{ code: null, signal: null }, 'code unknown'],
+  ] as const)
+    test(text, () => assert.equal(describeExit(exit), text));
+});
+
+describe('whether to start again', () => {
+  type Row = readonly [
+    what: string,
+    spec: Partial<RestartSpec>,
+    history: RestartHistory,
+    run: Run,
+    kind: RestartDecision['kind'],
+  ];
+  const rows: readonly Row[] = [
+    ['a crash is restarted', {}, FRESH_HISTORY, crash, 'restart'],
+    ['so is an end without error', {}, FRESH_HISTORY, done, 'restart'],
+    ['so is a death by signal', {}, FRESH_HISTORY, shot, 'restart'],
+    ['a listed exit code means done', { stopExitCodes: [0, 3] }, FRESH_HISTORY, done, 'stop'],
+    ['another one does not', { stopExitCodes: [0, 3] }, FRESH_HISTORY, crash, 'restart'],
+    ['a signal is no exit code', { stopExitCodes: [0, 15, 143] }, FRESH_HISTORY, shot, 'restart'],
+    ['without autorestart code 0 is the end', { autorestart: false }, FRESH_HISTORY, done, 'stop'],
+    ['without autorestart an error is one', { autorestart: false }, FRESH_HISTORY, crash, 'give-up'],
+    ['without autorestart a signal is an error', { autorestart: false }, FRESH_HISTORY, shot, 'give-up'],
+    [
+      'a listed code is no error without autorestart',
+      { autorestart: false, stopExitCodes: [1] },
+      FRESH_HISTORY,
+      crash,
+      'stop',
+    ],
+    ['one unstable run too few', { maxRestarts: 3 }, unstable(1), { ...crash, uptimeMs: 10 }, 'restart'],
+    ['the last unstable run', { maxRestarts: 3 }, unstable(2), { ...crash, uptimeMs: 10 }, 'give-up'],
+    ['a stable run in between', { maxRestarts: 3 }, unstable(2), crash, 'restart'],
+    ['a long run that never got ready', { maxRestarts: 3 }, unstable(2), { ...crash, wasReady: false }, 'give-up'],
+    ['a run of just the minimum', { maxRestarts: 3, minUptimeMs: 5000 }, unstable(2), crash, 'restart'],
+    ['a run just below it', { maxRestarts: 3, minUptimeMs: 5001 }, unstable(2), crash, 'give-up'],
+    ['a stable run where not one unstable is allowed', { maxRestarts: 0 }, FRESH_HISTORY, crash, 'restart'],
+    ['the first unstable one there', { maxRestarts: 0 }, FRESH_HISTORY, { ...crash, uptimeMs: 10 }, 'give-up'],
+    ['a listed code is done, even at last', { maxRestarts: 1, stopExitCodes: [1] }, unstable(9), crash, 'stop'],
+  ];
+  for (const [what, spec, history, run, kind] of rows)
+    test(what, () => assert.equal(decideRestart({ ...defaults, ...spec }, history, run).kind, kind));
+
+  test('the count of unstable runs goes up, and back to 0 by a stable one', () => {
+    const count = (run: Run) => {
+      const decision = decideRestart(defaults, unstable(4), run);
+      return decision.kind === 'restart' ? decision.history.unstable : null;
+    };
+    assert.deepEqual([count({ ...crash, uptimeMs: 10 }), count(crash)], [5, 0]);
+  });
+
+  test('every decision tells the reason', () => {
+    const reason = (spec: Partial<RestartSpec>, run: Run) =>
+      decideRestart({ ...defaults, ...spec }, unstable(1), run).reason;
+    assert.equal(reason({}, shot), 'exited with signal SIGTERM');
+    assert.equal(reason({ stopExitCodes: [1] }, crash), 'exited with code 1, which is listed in stop_exit_codes');
+    assert.equal(reason({ autorestart: false }, crash), 'exited with code 1; autorestart is off');
+    assert.equal(
+      reason({ maxRestarts: 2 }, { ...crash, uptimeMs: 10 }),
+      '2 runs in a row ended before 1000 ms of uptime, the last with code 1',
+    );
+  });
+});
+
+describe('when to start again', () => {
+  const delay = (spec: Partial<RestartSpec>, backoffMs: number, uptimeMs = 5000) => {
+    const decision = decideRestart({ ...defaults, ...spec }, { unstable: 0, backoffMs }, { ...crash, uptimeMs });
+    return decision.kind === 'restart' ? [decision.delayMs, decision.history.backoffMs] : null;
+  };
+  const rows = [
+    ['at once', {}, 0, [0, 0]],
+    ['after a fixed delay', { delayMs: 700 }, 0, [700, 0]],
+    ['after the first backoff', { backoffMs: 100 }, 0, [100, 100]],
+    ['after one and a half times the last', { backoffMs: 100 }, 100, [150, 150]],
+    ['rounded up', { backoffMs: 100 }, 225, [338, 338]],
+    ['at most after 15 s', { backoffMs: 100 }, 14_000, [15_000, 15_000]],
+    ['and no first backoff above that', { backoffMs: 60_000 }, 0, [15_000, 15_000]],
+    ['a backoff goes before a fixed delay', { backoffMs: 100, delayMs: 700 }, 0, [100, 100]],
+  ] as const;
+  for (const [what, spec, last, expected] of rows) test(what, () => assert.deepEqual(delay(spec, last), expected));
+
+  test('a run of 30 s ends the backoff', () => {
+    assert.deepEqual(delay({ backoffMs: 100 }, 5000, 29_999), [7500, 7500]);
+    assert.deepEqual(delay({ backoffMs: 100 }, 5000, 30_000), [100, 100]);
+  });
+});

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { startCommand } from './commands.ts';
+import { fixture, sandbox } from './harness.ts';
+import { sorted } from './sorted.ts';
+import { until } from './until.ts';
+
+test('the last lines of both streams, of stdout, of stderr, raw', async (t) => {
+  const box = await sandbox(t);
+  await box.ok('start', fixture('prints-lines.js'), '--name', 'app', '--', '30');
+  await box.logged('app-error.log', 'err 30\n');
+  await box.logged('app-out.log', 'out 30\n');
+  const show = async (...args: string[]) => (await box.ok('logs', 'app', '--nostream', ...args)).stdout;
+
+  const both = await show();
+  assert.equal(both.match(/^0\|app \| out \d+$/gm)?.length, 15);
+  assert.equal(both.match(/^0\|app \| err \d+$/gm)?.length, 15);
+  assert.equal(await show('--lines', '2', '--out'), '0|app | out 29\n0|app | out 30\n');
+  assert.equal(await show('--lines', '2', '--err'), '0|app | err 29\n0|app | err 30\n');
+  assert.equal(await show('--lines', '1', '--out', '--raw'), 'out 30\n');
+  assert.equal(await show('--lines', '0'), '');
+  assert.equal((await show('--lines', '1000', '--out', '--raw')).split('\n').length, 31);
+  assert.match((await box.fails('logs', 'app', '--lines', 'few')).stderr, /--lines takes a number, got "few"/);
+});
+
+test('without a target, those of all apps', async (t) => {
+  const box = await sandbox(t);
+  assert.equal((await box.ok('logs', '--nostream')).stdout, '');
+  await box.ok('start', fixture('prints-lines.js'), '--name', 'one', '--', '1');
+  await box.ok('start', fixture('prints-lines.js'), '--name', 'two', '--', '1');
+  await box.logged('one-error.log', 'err 1\n');
+  await box.logged('two-error.log', 'err 1\n');
+  const { stdout } = await box.ok('logs', '--nostream', '--err');
+  assert.match(stdout, /0\|one \| err 1/);
+  assert.match(stdout, /1\|two \| err 1/);
+});
+
+test('they are followed: what comes later, restarts, and apps that come later', async (t) => {
+  const box = await sandbox(t);
+  await box.ok('start', fixture('prints-lines.js'), '--name', 'one', '--', '1');
+  await box.logged('one-out.log', 'out 1\n');
+  const following = startCommand(box, ['logs', '--raw', '--out']);
+  await until(() => following.stdout().includes('out 1\n'), 'the lines that are there', following.stdout);
+  await box.ok('restart', 'one');
+  await until(() => following.stdout() === 'out 1\nout 1\n', 'the lines of the restart', following.stdout);
+  await box.ok('start', fixture('prints-lines.js'), '--name', 'two', '--', '2');
+  await until(() => following.stdout() === 'out 1\nout 1\nout 1\nout 2\n', 'the other app', following.stdout);
+  await box.ok('flush');
+  await box.ok('restart', 'one');
+  await until(() => following.stdout().endsWith('out 2\nout 1\n'), 'the lines after flush', following.stdout);
+  assert.equal(await following.interrupt(), 130);
+});
+
+test('each of many lines is kept once, whole and in order', async (t) => {
+  const box = await sandbox(t);
+  await box.ok('start', fixture('prints-lines.js'), '--name', 'app', '--', '20000');
+  const log = await box.logged('app-out.log', 'out 20000\n');
+  assert.equal(log, Array.from({ length: 20_000 }, (_, index) => `out ${index + 1}\n`).join(''));
+});
+
+test('text that is cut anywhere stays whole', async (t) => {
+  const box = await sandbox(t);
+  const line = 'grüße, 世界 🌍 '.repeat(2000);
+  const code = `const line = ${JSON.stringify(line)}; const bytes = Buffer.from(line + '\\n');
+    (async () => { for (let at = 0; at < bytes.length; at += 1013) {
+      process.stdout.write(bytes.subarray(at, at + 1013)); await new Promise(setImmediate);
+    } setInterval(() => {}, 60_000); })();`;
+  box.write('app.js', code);
+  await box.ok('start', 'app.js', '--log', 'both.log', '--output', 'out.log');
+  await until(() => readFileSync(join(box.cwd, 'out.log'), 'utf8').endsWith('\n'), 'the line');
+  assert.equal(readFileSync(join(box.cwd, 'out.log'), 'utf8'), `${line}\n`);
+  assert.equal(readFileSync(join(box.cwd, 'both.log'), 'utf8'), `${line}\n`);
+  const { stdout } = await box.ok('logs', 'app', '--nostream', '--raw', '--lines', '1');
+  assert.equal(stdout, `${line}\n`);
+});
+
+test('the last words of an app that ends at once are kept', async (t) => {
+  const box = await sandbox(t);
+  box.write('app.js', "process.stdout.write('no newline at the end'); process.exit(1);");
+  await box.fails('start', 'app.js', '--no-autorestart', '--merge-logs');
+  assert.match(await box.logged('app-out.log', 'no newline at the end'), /^no newline at the end\n?$/);
+});
+
+test('files of ones own, one for both streams, one for all instances, and none', async (t) => {
+  const box = await sandbox(t);
+  const script = fixture('prints-lines.js');
+  const file = (name: string) => readFileSync(join(box.cwd, name), 'utf8');
+  await box.ok('start', script, '--name', 'own', '-o', 'a/out.log', '-e', 'a/err.log', '--', '2');
+  await until(() => file('a/err.log').includes('err 2'), 'stderr');
+  assert.equal(file('a/out.log'), 'out 1\nout 2\n');
+  assert.equal(file('a/err.log'), 'err 1\nerr 2\n');
+
+  await box.ok('start', script, '--name', 'both', '-l', 'both.log', '--', '2');
+  await until(() => file('both.log').trim().split('\n').length === 4, 'both streams');
+  assert.deepEqual(sorted(file('both.log').trim().split('\n')), ['err 1', 'err 2', 'out 1', 'out 2']);
+
+  const merged = ['--merge-logs', '-i', '2', '--listen-timeout', '200', '-o', 'merged.log'];
+  await box.ok('start', script, '--name', 'merged', ...merged, '--', '500');
+  await until(() => file('merged.log').match(/out 500\n/g)?.length === 2, 'the lines of both instances');
+  const lines = file('merged.log').trim().split('\n');
+  assert.equal(lines.length, 1000);
+  assert.ok(lines.every((line) => /^out \d+$/.test(line)));
+
+  await box.ok('start', script, '--name', 'none', '--disable-logs', '--', '2');
+  assert.equal((await box.ok('logs', 'none', '--nostream')).stdout, '');
+  assert.equal(statSync(join(box.home, 'logs', 'none-out.log'), { throwIfNoEntry: false }), undefined);
+});
+
+test('flush empties the files of the app that is named, or of all, and what comes later is kept', async (t) => {
+  const box = await sandbox(t);
+  for (const name of ['one', 'two']) {
+    await box.ok('start', fixture('prints-lines.js'), '--name', name, '--', '3');
+    await box.logged(`${name}-out.log`, 'out 3\n');
+    await box.logged(`${name}-error.log`, 'err 3\n');
+  }
+  await box.ok('flush', 'one');
+  assert.deepEqual([box.log('one-out.log'), box.log('one-error.log')], ['', '']);
+  assert.match(box.log('two-out.log'), /out 3/);
+  await box.ok('flush');
+  assert.equal(box.log('two-out.log'), '');
+  await box.ok('restart', 'one');
+  assert.equal(await box.logged('one-out.log', 'out 3\n'), 'out 1\nout 2\nout 3\n');
+});
+
+test('logs of an app that is gone as its logs stay', async (t) => {
+  const box = await sandbox(t);
+  await box.ok('start', fixture('prints-lines.js'), '--name', 'app', '--', '3');
+  await box.logged('app-out.log', 'out 3\n');
+  await box.ok('stop', 'app');
+  assert.match((await box.ok('logs', 'app', '--nostream')).stdout, /out 3/);
+  await box.ok('delete', 'app');
+  assert.match(box.log('app-out.log'), /out 3/);
+});

@@ -1,0 +1,123 @@
+import type { Socket } from 'node:net';
+import { duplexPair } from 'node:stream';
+import type { DaemonPorts } from '../../src/daemon/ports.ts';
+import {
+  type InstanceSnapshot,
+  PROTOCOL_VERSION,
+  type RunParams,
+  type SupervisorMethods,
+} from '../../src/protocol/messages.ts';
+import { Peer, type PeerHandlers } from '../../src/protocol/peer.ts';
+import { Supervisor } from '../../src/supervisor/supervisor.ts';
+import { FakePorts } from './ports.ts';
+
+/** A supervisor process: the real supervisor in a fake world, and its connections. */
+export class FakeSupervisor {
+  readonly ports = new FakePorts();
+  readonly exec: string;
+  readonly runs: RunParams[] = [];
+  readonly supervisor: Supervisor;
+  ended = false;
+  readonly #sockets: Socket[] = [];
+  readonly #peers: Peer[] = [];
+
+  constructor(exec: string) {
+    this.exec = exec;
+    this.supervisor = new Supervisor(this.ports, (changed) => {
+      for (const peer of this.#peers) peer.notify('changed', changed);
+    });
+  }
+
+  /** @returns the daemon's end of a new connection. */
+  connect(handlers: PeerHandlers): Peer {
+    if (this.ended) throw new Error('ECONNREFUSED');
+    const [near, far] = duplexPair() as unknown as [Socket, Socket];
+    this.#sockets.push(near, far);
+    const peer = new Peer(far, { onRequest: (method, params) => this.#answer(method, params) });
+    this.#peers.push(peer);
+    const daemon = new Peer(near, handlers);
+    peer.hello({ role: 'supervisor', version: '0.0.0-test', protocol: PROTOCOL_VERSION, pid: 1 });
+    return daemon;
+  }
+
+  /** Ends as by SIGKILL: what it ran goes on without it. */
+  die(): void {
+    this.ended = true;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** The daemon is gone, the supervisor is not. */
+  disconnect(): void {
+    this.#peers.length = 0;
+    for (const socket of this.#sockets.splice(0)) socket.destroy();
+  }
+
+  async #answer(method: string, params: unknown): Promise<unknown> {
+    switch (method as keyof SupervisorMethods) {
+      case 'adopt':
+        return { apps: this.supervisor.snapshot() };
+      case 'run':
+        this.runs.push(params as RunParams);
+        return this.supervisor.run(params as RunParams);
+      case 'signal': {
+        const { ids, signal } = params as SupervisorMethods['signal']['params'];
+        return this.supervisor.signal(ids, signal);
+      }
+      case 'shutdown': {
+        const stopped = await this.supervisor.shutdown();
+        setImmediate(() => this.die());
+        return { stopped };
+      }
+    }
+  }
+}
+
+/** All that a daemon knows of the operating system. Supervisors outlive the daemons that started them. */
+export class FakeMachine implements DaemonPorts {
+  writeStatus(): void {}
+
+  readonly supervisors = new Map<string, FakeSupervisor>();
+  readonly killed: InstanceSnapshot[] = [];
+  readonly lines: string[] = [];
+  readonly daemonCommand = ['node', 'daemon.cjs'];
+  /** Called with each supervisor before it is asked anything. */
+  onStart: (supervisor: FakeSupervisor, key: string) => void = () => {};
+  #now = 1_700_000_000_000;
+
+  readonly supervisorKeys = (): readonly string[] => [...this.supervisors.keys()];
+
+  readonly connect = async (key: string, handlers: PeerHandlers): Promise<Peer> => {
+    const supervisor = this.supervisors.get(key);
+    if (!supervisor) throw new Error('ENOENT');
+    return supervisor.connect(handlers);
+  };
+
+  readonly startSupervisor = async (key: string, exec: string): Promise<void> => {
+    const supervisor = new FakeSupervisor(exec);
+    this.supervisors.set(key, supervisor);
+    this.onStart(supervisor, key);
+  };
+
+  readonly killOrphans = async (instances: readonly InstanceSnapshot[]): Promise<void> => {
+    this.killed.push(...instances);
+  };
+
+  readonly log = (line: string): void => {
+    this.lines.push(line);
+  };
+
+  readonly now = (): number => this.#now++;
+
+  /** The only supervisor whose key is not `shared`. */
+  get clusterSupervisor(): FakeSupervisor {
+    const found = [...this.supervisors].filter(([key, { ended }]) => key !== 'shared' && !ended);
+    if (found.length !== 1) throw new Error(`there are ${found.length} supervisors of clusters`);
+    return (found[0] as [string, FakeSupervisor])[1];
+  }
+
+  get shared(): FakeSupervisor {
+    const shared = this.supervisors.get('shared');
+    if (!shared) throw new Error('there is no shared supervisor');
+    return shared;
+  }
+}

@@ -1,0 +1,250 @@
+import type { AppSpec } from '../../src/domain/app-spec.ts';
+import type { Slot } from '../../src/protocol/messages.ts';
+import type {
+  Clock,
+  Launcher,
+  LaunchRequest,
+  LogCapture,
+  LogStore,
+  Ports,
+  ProcessEvent,
+  RunningProcess,
+} from '../../src/supervisor/ports.ts';
+
+/** Time that passes only when it is told to. */
+class FakeClock implements Clock {
+  #now = 1_000_000;
+  #timers: { readonly at: number; readonly action: () => void }[] = [];
+
+  readonly now = (): number => this.#now;
+
+  readonly after = (ms: number, action: () => void): (() => void) => {
+    const timer = { at: this.#now + ms, action };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+  };
+
+  /** Milliseconds until each timer that is set. */
+  get pending(): readonly number[] {
+    return this.#timers.map(({ at }) => at - this.#now).toSorted((a, b) => a - b);
+  }
+
+  /** Lets time pass, firing what is due in order, and what that causes. */
+  async advance(ms: number): Promise<void> {
+    const until = this.#now + ms;
+    for (;;) {
+      await turn();
+      const next = this.#timers.toSorted((a, b) => a.at - b.at)[0];
+      if (!next || next.at > until) break;
+      this.#timers = this.#timers.filter((timer) => timer !== next);
+      this.#now = next.at;
+      next.action();
+    }
+    this.#now = until;
+    await turn();
+  }
+}
+
+/** Waits until everything that needs no time has happened. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(() => setImmediate(resolve));
+  });
+}
+
+/** A process of the fake world: it does nothing but what the test, or its script, makes it do. */
+export class FakeProcess implements RunningProcess {
+  readonly pid: number;
+  readonly request: LaunchRequest;
+  readonly signals: string[] = [];
+  asked: string | null = null;
+  awaited = false;
+  forgotten = false;
+  alive = true;
+  readonly #on: (event: ProcessEvent) => void;
+  readonly #script: ProcessScript;
+
+  constructor(pid: number, request: LaunchRequest, on: (event: ProcessEvent) => void, script: ProcessScript) {
+    this.pid = pid;
+    this.request = request;
+    this.#on = on;
+    this.#script = script;
+  }
+
+  get id(): number {
+    return this.request.slot.id;
+  }
+
+  emit(event: ProcessEvent): void {
+    if (!this.forgotten) this.#on(event);
+  }
+
+  exit(code: number | null = 0, signal: string | null = null, treeAlive = false): void {
+    this.alive = false;
+    this.emit({ kind: 'exited', exit: { code, signal }, treeAlive });
+  }
+
+  listen(address = '*:3000'): void {
+    this.emit({ kind: 'main-ran' });
+    this.emit({ kind: 'listening', address });
+  }
+
+  readonly askShutdown = (signal: string): void => {
+    this.asked = signal;
+    if (this.#script.obeys) this.#later(() => this.exit());
+  };
+
+  readonly signal = (signal: string, tree: boolean): void => {
+    this.signals.push(tree ? `${signal} tree` : signal);
+    const { obeys, immortal = false } = this.#script;
+    const ends = signal === 'SIGKILL' ? !immortal : obeys && signal !== 'SIGHUP';
+    if (ends) this.#later(() => this.exit(null, signal));
+  };
+
+  readonly awaitTree = (): void => {
+    this.awaited = true;
+  };
+
+  readonly forget = (): void => {
+    this.forgotten = true;
+  };
+
+  #later(action: () => void): void {
+    queueMicrotask(() => {
+      if (this.alive) action();
+    });
+  }
+}
+
+/** How the processes of a test behave by themselves. */
+export interface ProcessScript {
+  /** They end when they are asked to; SIGHUP asks for something else. */
+  readonly obeys: boolean;
+  /** Not even SIGKILL ends them, as when the kernel waits for a dead disk. */
+  readonly immortal?: boolean;
+  /** What one does once it runs. */
+  readonly run: (process: FakeProcess) => void;
+}
+
+export const serves: ProcessScript = { obeys: true, run: (process) => process.listen() };
+/** It waits for what the test makes of it. */
+export const waits: ProcessScript = { obeys: true, run: () => {} };
+/** It cannot be ended but by SIGKILL. */
+export const stubborn: ProcessScript = { obeys: false, run: (process) => process.listen() };
+/** It ends by itself before it is ready. */
+export const crashes: ProcessScript = { obeys: true, run: (process) => process.exit(1) };
+
+class FakeLauncher implements Launcher {
+  readonly processes: FakeProcess[] = [];
+  /** The script of what is launched from now on. */
+  script: ProcessScript = serves;
+  /** Set, and nothing can be launched. */
+  failure: string | null = null;
+  #nextPid = 100;
+
+  readonly launch = (request: LaunchRequest, on: (event: ProcessEvent) => void): RunningProcess => {
+    const process = new FakeProcess(this.#nextPid++, request, on, this.script);
+    const { failure, script } = this;
+    if (failure !== null) {
+      process.alive = false;
+      queueMicrotask(() => process.emit({ kind: 'spawn-failed', reason: failure }));
+      return process;
+    }
+    this.processes.push(process);
+    on({ kind: 'spawned', pid: process.pid });
+    queueMicrotask(() => {
+      if (process.alive) script.run(process);
+    });
+    return process;
+  };
+
+  get alive(): readonly FakeProcess[] {
+    return this.processes.filter(({ alive }) => alive);
+  }
+
+  /** The newest process of an instance. */
+  of(id: number): FakeProcess {
+    const process = this.processes.findLast((process) => process.id === id);
+    if (!process) throw new Error(`nothing was launched for instance ${id}`);
+    return process;
+  }
+}
+
+class FakeLogs implements LogStore {
+  close(): void {}
+
+  readonly reserved: number[] = [];
+  readonly captures: FakeCapture[] = [];
+  failure: Error | null = null;
+
+  readonly reserve = (instances: number): void => {
+    if (instances > 0) this.reserved.push(instances);
+  };
+
+  readonly open = (spec: AppSpec, slot: Slot): LogCapture => {
+    if (this.failure) throw this.failure;
+    const capture = new FakeCapture(spec, slot);
+    this.captures.push(capture);
+    return capture;
+  };
+}
+
+class FakeCapture implements LogCapture {
+  readonly spec: AppSpec;
+  readonly slot: Slot;
+  closed = false;
+  openDescriptors = 0;
+  #unread: string[] = [];
+  #tail: string[] = [];
+
+  constructor(spec: AppSpec, slot: Slot) {
+    this.spec = spec;
+    this.slot = slot;
+  }
+
+  /** What the app wrote and nobody has read yet. */
+  write(...lines: string[]): void {
+    this.#unread.push(...lines);
+  }
+
+  readonly descriptors = (): { outFd: number; errFd: number; close: () => void } => {
+    this.openDescriptors++;
+    return { outFd: -1, errFd: -1, close: () => this.openDescriptors-- };
+  };
+
+  readonly drain = (): void => {
+    this.#tail.push(...this.#unread.splice(0));
+  };
+
+  readonly stderrTail = (): readonly string[] => [...this.#tail];
+
+  readonly markRun = (): void => {
+    this.#tail = [];
+  };
+
+  readonly close = (): void => {
+    this.closed = true;
+  };
+}
+
+/** All of the operating system that a supervisor knows. */
+export class FakePorts implements Ports {
+  readonly clock = new FakeClock();
+  readonly launcher = new FakeLauncher();
+  readonly logs = new FakeLogs();
+  readonly pidFilesWritten = new Map<string, number>();
+  readonly portOwners = new Map<number, string>();
+
+  readonly pidFiles = {
+    write: (path: string, pid: number): void => {
+      this.pidFilesWritten.set(path, pid);
+    },
+    remove: (path: string, pid: number): void => {
+      if (this.pidFilesWritten.get(path) === pid) this.pidFilesWritten.delete(path);
+    },
+  };
+
+  readonly portOwner = (port: number): string | null => this.portOwners.get(port) ?? null;
+}

@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import type { LogSpec } from '../../src/domain/app-spec.ts';
+import { logStore } from '../../src/logs/capture.ts';
+import type { LogCapture } from '../../src/supervisor/ports.ts';
+import { appSpec } from '../fakes/app-spec.ts';
+import { tempFolder } from '../fakes/temp-folder.ts';
+
+/** The files of a test, and the captures that it opens. */
+function logs(t: TestContext) {
+  // The pipes in stock are made later, when this folder may be gone.
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const folder = tempFolder(t);
+  const run = join(folder, 'run');
+  mkdirSync(run);
+  const store = logStore(run, 'test');
+  const paths = { out: join(folder, 'logs/out.log'), error: join(folder, 'logs/error.log') };
+  return {
+    folder,
+    run,
+    store,
+    read: (path: string = paths.out) => readFileSync(path, 'utf8'),
+    paths,
+    open: (changes: Partial<LogSpec> = {}, index = 0): LogCapture => {
+      const spec = appSpec({ logs: { ...paths, ...changes } });
+      const capture = store.open(spec, { id: index, index, wanted: 'up' });
+      t.after(() => capture.close());
+      return capture;
+    },
+  };
+}
+
+/** Runs JavaScript in a process whose stdout and stderr are captured, until it exits. */
+async function run(capture: LogCapture, code: string): Promise<void> {
+  const { outFd, errFd, close } = capture.descriptors();
+  const child = spawn(process.execPath, ['-e', code], { stdio: ['ignore', outFd, errFd] });
+  close();
+  await once(child, 'exit');
+  capture.drain();
+}
+
+/** Writes as a process would, and reads at once. */
+function write(capture: LogCapture, out: string, error = ''): void {
+  const { outFd, errFd, close } = capture.descriptors();
+  if (out) writeSync(outFd, out);
+  if (error) writeSync(errFd, error);
+  close();
+  capture.drain();
+}
+
+const numbered = (prefix: string, count: number) => Array.from({ length: count }, (_, index) => `${prefix} ${index}`);
+
+describe('what a process writes', () => {
+  test('is in its files, all of it, in order', async (t) => {
+    const { open, read, paths } = logs(t);
+    const code = `for (let i = 0; i < 20000; i++) { console.log('out', i); if (i % 10 === 0) console.error('err', i / 10); }`;
+    await run(open(), code);
+    assert.deepEqual(read().split('\n'), [...numbered('out', 20_000), '']);
+    assert.deepEqual(read(paths.error).split('\n'), [...numbered('err', 2000), '']);
+  });
+
+  test('just before it dies is not lost', async (t) => {
+    const { open, read, paths } = logs(t);
+    await run(
+      open(),
+      `fs.writeSync(1, 'last words\\n'); fs.writeSync(2, 'no newline'); process.kill(process.pid, 'SIGKILL')`,
+    );
+    assert.equal(read(), 'last words\n');
+    assert.equal(read(paths.error), 'no newline');
+  });
+
+  test('over several runs goes on in the same files', async (t) => {
+    const { open, read } = logs(t);
+    const capture = open();
+    for (const number of [1, 2, 3]) await run(capture, `console.log('run', ${number})`);
+    assert.equal(read(), 'run 1\nrun 2\nrun 3\n');
+  });
+
+  test('comes after what was in the file', (t) => {
+    const { open, read, paths, folder } = logs(t);
+    mkdirSync(join(folder, 'logs'));
+    writeFileSync(paths.out, 'before\n');
+    write(open(), 'after\n');
+    assert.equal(read(), 'before\nafter\n');
+  });
+
+  test('is read without being asked, while it runs', async (t) => {
+    const { open, read } = logs(t);
+    const { outFd, close } = open().descriptors();
+    writeSync(outFd, 'hello\n');
+    while (read() === '') await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(read(), 'hello\n');
+    close();
+  });
+
+  test('never meets a closed pipe, when its reader is gone', (t) => {
+    const { open, read } = logs(t);
+    const capture = open();
+    const { outFd, close } = capture.descriptors();
+    writeSync(outFd, 'a\n');
+    capture.close();
+    assert.equal(writeSync(outFd, 'b\n'), 2);
+    assert.equal(read(), 'a\n');
+    close();
+  });
+});
+
+describe('the files', () => {
+  test('are for the owner only, in folders for the owner only', (t) => {
+    const { open, paths, folder } = logs(t);
+    open();
+    assert.equal(statSync(paths.out).mode & 0o777, 0o600);
+    assert.equal(statSync(join(folder, 'logs')).mode & 0o777, 0o700);
+  });
+
+  test('are one for each instance', (t) => {
+    const { open, read, folder } = logs(t);
+    write(open({}, 0), 'first\n');
+    write(open({}, 1), 'second\n');
+    assert.equal(read(), 'first\n');
+    assert.equal(read(join(folder, 'logs/out-1.log')), 'second\n');
+  });
+
+  test('may be none', (t) => {
+    const { open, folder } = logs(t);
+    const capture = open({ out: null, error: '/dev/null' });
+    write(capture, 'nowhere\n', 'but remembered\n');
+    assert.deepEqual(readdirSync(folder), ['run']);
+    assert.deepEqual(capture.stderrTail(), ['but remembered']);
+  });
+
+  test('that cannot be written are told by name, and nothing stays open', (t) => {
+    const { open, folder, run } = logs(t);
+    writeFileSync(join(folder, 'file'), '');
+    const path = join(folder, 'file/out.log');
+    assert.throws(() => open({ out: path }), { message: `cannot write the log file ${path}: EEXIST` });
+    assert.deepEqual(readdirSync(run), []);
+  });
+});
+
+describe('files that several write to', () => {
+  test('keep the lines of merged instances whole', (t) => {
+    const { open, read } = logs(t);
+    const [first, second] = [open({ merge: true }, 0), open({ merge: true }, 1)];
+    write(first, 'a1\n');
+    const writers = [first.descriptors(), second.descriptors()] as const;
+    writeSync(writers[0].outFd, 'half of one');
+    write(second, 'b1\n');
+    writeSync(writers[0].outFd, ', and the rest\n');
+    first.drain();
+    for (const { close } of writers) close();
+    assert.equal(read(), 'a1\nb1\nhalf of one, and the rest\n');
+  });
+
+  test('keep every line of two processes at once', async (t) => {
+    const { open, read } = logs(t);
+    const code = (name: string) =>
+      `for (let i = 0; i < 3000; i++) { process.stdout.write('${name} '); console.log(i); }`;
+    await Promise.all(['a', 'b'].map((name, index) => run(open({ merge: true }, index), code(name))));
+    const lines = read().trimEnd().split('\n');
+    for (const name of ['a', 'b'])
+      assert.deepEqual(
+        lines.filter((line) => line.startsWith(name)),
+        numbered(name, 3000),
+      );
+    assert.equal(lines.length, 6000);
+  });
+
+  test('end the line of a process that died in the middle of it', (t) => {
+    const { open, read } = logs(t);
+    const [first, second] = [open({ merge: true }, 0), open({ merge: true }, 1)];
+    write(first, 'unfinished');
+    write(second, 'next\n');
+    assert.equal(read(), 'unfinished\nnext\n');
+  });
+
+  test('may be one for both streams', (t) => {
+    const { open, read, paths } = logs(t);
+    write(open({ error: paths.out }), 'out\n', 'error\n');
+    assert.equal(read(), 'out\nerror\n');
+  });
+
+  test('may be combined beside their own', (t) => {
+    const { open, read, paths, folder } = logs(t);
+    const combined = join(folder, 'logs/all.log');
+    write(open({ combined }), 'out\n', 'error\n');
+    assert.deepEqual([read(), read(paths.error), read(combined)], ['out\n', 'error\n', 'out\nerror\n']);
+  });
+});
+
+describe('stderrTail', () => {
+  test('has the last lines of this run', (t) => {
+    const { open } = logs(t);
+    const capture = open();
+    write(capture, 'out\n', 'first run\n');
+    assert.deepEqual(capture.stderrTail(), ['first run']);
+    capture.markRun();
+    assert.deepEqual(capture.stderrTail(), []);
+    write(capture, '', 'second run\nends');
+    assert.deepEqual(capture.stderrTail(), ['second run', 'ends']);
+  });
+});
+
+describe('the pipes', () => {
+  test('are for the owner only, and gone when closed', (t) => {
+    const { open, run } = logs(t);
+    const capture = open();
+    const pipes = readdirSync(run);
+    assert.equal(pipes.length, 2);
+    for (const pipe of pipes) {
+      const stat = statSync(join(run, pipe));
+      assert.deepEqual([stat.isFIFO(), stat.mode & 0o777], [true, 0o600]);
+    }
+    capture.close();
+    assert.deepEqual(readdirSync(run), []);
+  });
+
+  test('are made in advance, and in place of what a dead supervisor left', (t) => {
+    const { store, run, open, read } = logs(t);
+    writeFileSync(join(run, 'test.0.fifo'), 'left over');
+    store.reserve(3);
+    assert.equal(readdirSync(run).length, 6);
+    write(open(), 'works\n');
+    assert.equal(read(), 'works\n');
+    assert.equal(readdirSync(run).length, 6);
+  });
+
+  test('of one more instance are kept in stock, made when nobody waits', (t) => {
+    const { open, run } = logs(t);
+    open();
+    assert.equal(readdirSync(run).length, 2);
+    t.mock.timers.tick(200);
+    assert.equal(readdirSync(run).length, 4);
+    open({}, 1);
+    assert.equal(readdirSync(run).length, 4);
+    t.mock.timers.tick(200);
+    assert.equal(readdirSync(run).length, 6);
+  });
+});

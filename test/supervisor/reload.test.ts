@@ -1,0 +1,322 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { appRecord, appSpec, clusterSpec } from '../fakes/app-spec.ts';
+import { crashes, type FakeProcess, serves, stubborn, waits } from '../fakes/ports.ts';
+import { Supervised, told } from '../fakes/supervised.ts';
+
+const BUSY = { code: 'APP_BUSY', message: 'a reload of api is running' };
+
+async function started(instances = 2): Promise<Supervised> {
+  const it = new Supervised(clusterSpec({ instances, env: { BUILD: '1' } }));
+  await it.run('start');
+  it.record = appRecord(clusterSpec({ instances, env: { BUILD: '2' } }));
+  return it;
+}
+
+const builds = (processes: readonly FakeProcess[]) =>
+  processes.map(({ id, request }) => `${id}:${request.env['BUILD']}`);
+
+describe('reload', () => {
+  test('replaces every instance, under its id', async () => {
+    const it = await started(3);
+    assert.deepEqual(told(await it.run('reload')), ['ok', 'ok', 'ok']);
+    assert.deepEqual(builds(it.launcher.alive), ['0:2', '1:2', '2:2']);
+    assert.deepEqual(it.states, ['online', 'online', 'online']);
+    assert.deepEqual([it.snapshot(2).restarts, it.snapshot(2).generation], [1, 2]);
+  });
+
+  test('starts one at a time, and drains an old one only when the new one is ready', async () => {
+    const it = await started(2);
+    it.launcher.script = waits;
+    const reload = await it.begin('reload');
+    assert.deepEqual(builds(it.launcher.alive), ['0:1', '1:1', '0:2']);
+    const [old] = it.launcher.processes;
+    assert.equal(old?.asked, null);
+    it.launcher.of(0).listen();
+    await it.clock.advance(0);
+    assert.equal(old?.asked, 'SIGINT');
+    assert.deepEqual(builds(it.launcher.alive), ['1:1', '0:2', '1:2']);
+    it.launcher.of(1).listen();
+    assert.deepEqual(told(await reload.outcomes), ['ok', 'ok']);
+  });
+
+  test('lets an old one drain while the next new one starts, and waits for it at the end', async () => {
+    const it = new Supervised(clusterSpec({ instances: 2 }));
+    it.launcher.script = stubborn;
+    await it.run('start');
+    it.launcher.script = serves;
+    const reload = await it.begin('reload');
+    assert.deepEqual(it.states, ['online+', 'online+']);
+    assert.equal(reload.settled, false);
+    const [first, second] = it.launcher.processes;
+    assert.deepEqual(it.snapshot(0).draining, [first?.pid]);
+    first?.exit();
+    second?.exit();
+    assert.deepEqual(told(await reload.outcomes), ['ok', 'ok']);
+    assert.deepEqual(it.states, ['online', 'online']);
+  });
+
+  test('kills an old one that does not end', async () => {
+    const it = new Supervised(clusterSpec());
+    it.launcher.script = stubborn;
+    await it.run('start');
+    it.launcher.script = serves;
+    const reload = await it.begin('reload');
+    await it.clock.advance(1600);
+    assert.deepEqual(told(await reload.outcomes), ['ok']);
+    assert.equal(it.launcher.alive.length, 1);
+  });
+
+  test('of fork instances, and of those that do not serve, is a restart', async () => {
+    const it = new Supervised(appSpec({ instances: 2 }));
+    await it.run('start', [0]);
+    assert.deepEqual(told(await it.run('reload')), ['ok', 'ok']);
+    assert.deepEqual(it.states, ['online', 'online']);
+    assert.deepEqual(
+      it.launcher.processes.map(({ id }) => id),
+      [0, 1, 0],
+    );
+  });
+
+  test('holds the successor of one that listens to that', async () => {
+    const it = await started(1);
+    it.launcher.script = { ...waits, run: (process) => process.emit({ kind: 'main-ran' }) };
+    const reload = await it.begin('reload');
+    await it.clock.advance(29_999);
+    assert.deepEqual([it.states, reload.settled], [['online'], false]);
+    await it.clock.advance(1);
+    assert.deepEqual(told(await reload.outcomes), ['was not ready within 30000 ms']);
+    assert.deepEqual(builds(it.launcher.alive), ['0:1']);
+  });
+
+  test('of an app that is not known yet starts it', async () => {
+    const it = new Supervised(clusterSpec({ instances: 2 }));
+    assert.deepEqual(told(await it.run('reload')), ['ok', 'ok']);
+    assert.deepEqual([it.states, it.launcher.alive.length], [['online', 'online'], 2]);
+  });
+
+  test('gives the pid file to the successor', async () => {
+    const it = new Supervised(clusterSpec({ pidFile: '/run/api.pid' }));
+    await it.run('start');
+    await it.run('reload');
+    assert.equal(it.ports.pidFilesWritten.get('/run/api.pid'), it.launcher.of(0).pid);
+  });
+});
+
+const NOT_TRIED = 'not tried, as another failed: what is old serves on';
+
+test('a new build that falls over once it is ready ends the reload', async () => {
+  const it = await started(3);
+  it.launcher.script = {
+    ...serves,
+    run: (process) => {
+      process.listen();
+      process.exit(3);
+    },
+  };
+  const [first, second, third] = told(await it.run('reload'));
+  assert.match(String(first), /^it was ready, and then failed: exited with code 3/);
+  assert.equal(third, NOT_TRIED);
+  assert.notEqual(second, 'ok');
+  assert.ok(builds(it.launcher.alive).includes('2:1'), 'what was not tried serves on');
+});
+
+describe('a new build that does not get ready', () => {
+  test('leaves the old instances, and says why', async () => {
+    const it = await started(3);
+    it.launcher.script = {
+      ...crashes,
+      run: (process) => {
+        it.ports.logs.captures.at(-1)?.write('TypeError: x is not a function');
+        process.exit(1);
+      },
+    };
+    const [first, ...others] = await it.run('reload');
+    assert.deepEqual(
+      [first?.ok, first?.reason, first?.stderr],
+      [false, 'exited with code 1', ['TypeError: x is not a function']],
+    );
+    assert.deepEqual(told(others), [NOT_TRIED, NOT_TRIED]);
+    assert.deepEqual(builds(it.launcher.alive), ['0:1', '1:1', '2:1']);
+    assert.deepEqual(it.states, ['online', 'online', 'online']);
+    assert.equal(it.snapshot().restarts, 0, 'what serves was not restarted');
+  });
+
+  test('is tried once only', async () => {
+    const it = await started(3);
+    it.launcher.script = crashes;
+    await it.run('reload');
+    await it.clock.advance(60_000);
+    assert.equal(it.launcher.processes.length, 4);
+  });
+
+  test('keeps those that were replaced before it', async () => {
+    const it = await started(3);
+    it.launcher.script = { ...serves, run: (process) => (process.id === 1 ? process.exit(1) : process.listen()) };
+    assert.deepEqual(told(await it.run('reload')), ['ok', 'exited with code 1', NOT_TRIED]);
+    assert.deepEqual(builds(it.launcher.alive).toSorted(), ['0:2', '1:1', '2:1']);
+  });
+
+  test('is not tried on instances that do not serve either', async () => {
+    const it = new Supervised(clusterSpec({ instances: 2 }));
+    await it.run('start', [0]);
+    it.launcher.script = crashes;
+    assert.deepEqual(told(await it.run('reload')), ['exited with code 1', NOT_TRIED]);
+    assert.deepEqual(it.states, ['online', 'stopped']);
+  });
+
+  test('is followed by a reload that works', async () => {
+    const it = await started(2);
+    it.launcher.script = crashes;
+    await it.run('reload');
+    it.launcher.script = serves;
+    assert.deepEqual(told(await it.run('reload')), ['ok', 'ok']);
+    assert.deepEqual(builds(it.launcher.alive), ['0:2', '1:2']);
+  });
+
+  test('that cannot be launched at all leaves the old instances', async () => {
+    const it = await started(1);
+    it.launcher.failure = 'cannot start /usr/bin/node';
+    assert.deepEqual(told(await it.run('reload')), ['cannot start /usr/bin/node']);
+    assert.deepEqual(it.states, ['online']);
+  });
+});
+
+describe('while a reload runs', () => {
+  async function reloading() {
+    const it = await started(2);
+    it.launcher.script = waits;
+    const reload = await it.begin('reload');
+    it.launcher.script = serves;
+    return { it, reload };
+  }
+
+  test('start and another reload are refused, and nothing changes', async () => {
+    const { it, reload } = await reloading();
+    await assert.rejects(it.run('start'), BUSY);
+    await assert.rejects(it.run('reload'), BUSY);
+    assert.equal(reload.settled, false);
+    it.launcher.of(0).listen();
+    assert.deepEqual(told(await reload.outcomes), ['ok', 'ok']);
+    assert.deepEqual(told(await it.run('start')), ['ok', 'ok']);
+  });
+
+  test('another app is not concerned', async () => {
+    const { it, reload } = await reloading();
+    const other = appRecord(clusterSpec({ name: 'other' }), { key: 'k2', firstId: 10 });
+    await it.supervisor.run({ kind: 'start', apps: [other], ids: [10] });
+    assert.equal(it.snapshot(10).state.kind, 'online');
+    assert.equal(reload.settled, false);
+    await it.run('stop');
+  });
+
+  test('reset does not concern it', async () => {
+    const { it, reload } = await reloading();
+    assert.deepEqual(told(await it.run('reset')), ['ok', 'ok']);
+    assert.equal(reload.settled, false);
+    it.launcher.of(0).listen();
+    assert.deepEqual(told(await reload.outcomes), ['ok', 'ok']);
+    assert.deepEqual(builds(it.launcher.alive), ['0:2', '1:2']);
+  });
+
+  test('stop calls it off', async () => {
+    const { it, reload } = await reloading();
+    assert.deepEqual(told(await it.run('stop')), ['ok', 'ok']);
+    assert.deepEqual(told(await reload.outcomes), ['called off by stop', 'called off by stop']);
+    assert.deepEqual(it.states, ['stopped', 'stopped']);
+    await it.clock.advance(0);
+    assert.deepEqual(it.launcher.alive, []);
+  });
+
+  test('restart calls it off', async () => {
+    const { it, reload } = await reloading();
+    assert.deepEqual(told(await it.run('restart')), ['ok', 'ok']);
+    assert.deepEqual(told(await reload.outcomes), ['called off by restart', 'called off by restart']);
+    await it.clock.advance(0);
+    assert.deepEqual(builds(it.launcher.alive), ['0:2', '1:2']);
+  });
+
+  test('delete calls it off', async () => {
+    const { it, reload } = await reloading();
+    assert.deepEqual(told(await it.run('delete')), ['ok', 'ok']);
+    assert.deepEqual(told(await reload.outcomes), ['called off by delete', 'called off by delete']);
+    await it.clock.advance(0);
+    assert.deepEqual([it.launcher.alive, it.supervisor.snapshot()], [[], []]);
+  });
+
+  test('shutdown calls it off', async () => {
+    const { it, reload } = await reloading();
+    await it.supervisor.shutdown();
+    assert.deepEqual(told(await reload.outcomes), ['called off by kill', 'called off by kill']);
+    await it.clock.advance(0);
+    assert.deepEqual(it.launcher.alive, []);
+  });
+
+  for (const kind of ['stop', 'delete', 'shutdown'] as const)
+    test(`${kind} waits until the new one that it discards is gone`, async () => {
+      const it = await started(2);
+      it.launcher.script = { ...waits, obeys: false };
+      const reload = await it.begin('reload');
+      const candidate = it.launcher.of(0);
+      assert.deepEqual(builds([candidate]), ['0:2']);
+      let settled = false;
+      const ending = (kind === 'shutdown' ? it.supervisor.shutdown() : it.run(kind)).then(() => {
+        settled = true;
+      });
+      await it.clock.advance(1599);
+      assert.deepEqual([candidate.alive, settled, reload.settled], [true, false, false]);
+      await it.clock.advance(1);
+      await ending;
+      assert.deepEqual(candidate.signals, ['SIGINT tree', 'SIGKILL tree']);
+      assert.deepEqual(it.launcher.alive, []);
+      assert.equal(reload.settled, true);
+    });
+
+  test('an old instance that crashes is kept alive', async () => {
+    const { it, reload } = await reloading();
+    it.launcher.processes[1]?.exit(1);
+    await it.clock.advance(0);
+    assert.deepEqual(it.states, ['online', 'online']);
+    it.launcher.processes[2]?.listen();
+    assert.deepEqual(told(await reload.outcomes), ['ok', 'ok']);
+    assert.deepEqual(builds(it.launcher.alive), ['0:2', '1:2']);
+  });
+});
+
+describe('while a reload restarts what has no one to take over from', () => {
+  for (const kind of ['stop', 'delete', 'restart'] as const)
+    test(`${kind} calls it off`, async () => {
+      const it = new Supervised(appSpec({ instances: 2 }));
+      await it.run('start');
+      it.launcher.script = waits;
+      const reload = await it.begin('reload');
+      assert.deepEqual([it.states, reload.settled], [['starting', 'starting'], false]);
+      it.launcher.script = serves;
+      assert.deepEqual(told(await it.run(kind)), ['ok', 'ok']);
+      assert.deepEqual(told(await reload.outcomes), [`called off by ${kind}`, `called off by ${kind}`]);
+      assert.equal(it.launcher.alive.length, kind === 'restart' ? 2 : 0);
+    });
+
+  test('shutdown calls it off', async () => {
+    const it = new Supervised(appSpec({ instances: 2 }));
+    await it.run('start');
+    it.launcher.script = waits;
+    const reload = await it.begin('reload');
+    await it.supervisor.shutdown();
+    assert.deepEqual(told(await reload.outcomes), ['called off by kill', 'called off by kill']);
+    assert.deepEqual(it.launcher.alive, []);
+  });
+});
+
+describe('a successor of one that listens', () => {
+  test('is held to that only until it has taken over', async () => {
+    const it = await started(1);
+    await it.run('reload');
+    it.launcher.script = { ...waits, run: (process) => process.emit({ kind: 'main-ran' }) };
+    it.launcher.of(0).exit(1);
+    await it.clock.advance(2999);
+    assert.deepEqual([it.states, it.launcher.processes.length], [['starting'], 3]);
+    await it.clock.advance(1);
+    assert.deepEqual(it.states, ['online']);
+  });
+});
