@@ -5,7 +5,7 @@ import * as value from './values.ts';
  * The options of an app, under the one name that upkeep uses, with their other names. Each is also known in camelCase.
  * The names are pm2's.
  */
-const anyOf = (...words: [string, ...string[]]): v.GenericSchema<unknown, string> =>
+const anyOf = <Word extends string>(...words: [Word, ...Word[]]): v.GenericSchema<unknown, Word> =>
   v.picklist(words, `expected ${words.join(' or ')}`);
 
 export const SCHEMAS = {
@@ -42,6 +42,17 @@ export const SCHEMAS = {
   treekill: value.flag,
   wait_ready: value.flag,
   listen_timeout: value.duration,
+  readiness: value.readiness,
+  liveness: value.liveness,
+  drain_timeout: value.duration,
+  stream_timeout: value.duration,
+  max_surge: value.count,
+  max_unavailable: value.count,
+  min_ready: value.duration,
+  balance: anyOf('auto', 'rr', 'kernel', 'sticky'),
+  sticky_cookie: value.text,
+  max_memory_restart: value.size,
+  cron_restart: value.text,
   uid: value.textOrNumber,
   gid: value.textOrNumber,
 } as const satisfies Record<string, v.GenericSchema>;
@@ -68,11 +79,12 @@ const ALIASES: Readonly<Record<string, OptionName>> = {
   combine_logs: 'merge_logs',
   pid: 'pid_file',
   user: 'uid',
+  cron: 'cron_restart',
 };
 
 /** Options of pm2 that change what an app does, and that upkeep does not have yet: said when they are used. */
 const NOT_YET: readonly string[] = (
-  'watch ignore_watch watch_options watch_delay max_memory_restart cron_restart cron time log_date_format log_type ' +
+  'watch ignore_watch watch_options watch_delay time log_date_format log_type ' +
   'post_update port name_prefix install_url execute_command write'
 ).split(' ');
 

@@ -1,7 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { type AppSpec, DEFAULTS, MOST_INSTANCES, resolveInstances } from '../domain/app-spec.ts';
+import {
+  type AppSpec,
+  type Check,
+  DEFAULTS,
+  type DrainSpec,
+  type LivenessSpec,
+  MOST_INSTANCES,
+  type ReadinessSpec,
+  type RolloutSpec,
+  resolveInstances,
+} from '../domain/app-spec.ts';
 import { signalName } from '../domain/signal-name.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { AppOptions } from './options.ts';
@@ -83,12 +93,79 @@ export function resolveApp(
     ready: {
       waitReady: options.wait_ready ?? false,
       listenTimeoutMs: options.listen_timeout ?? DEFAULTS.listenTimeoutMs,
+      probe: readinessSpec(options.readiness),
     },
+    liveness: livenessSpec(options.liveness, program.runtime, where),
+    drain: drainSpec(options),
+    rollout: rolloutSpec(options, where),
+    balance: {
+      mode: options.balance ?? (options.sticky_cookie === undefined ? 'auto' : 'sticky'),
+      cookie: options.sticky_cookie ?? null,
+    },
+    maxMemoryBytes: options.max_memory_restart ?? null,
+    cron: options.cron_restart ?? null,
     autostart: options.autostart ?? true,
     uid: options.uid === undefined ? null : numericId(options.uid, 'uid'),
     gid: options.gid === undefined ? null : numericId(options.gid, 'gid'),
     pidFile: options.pid_file === undefined ? null : resolve(cwd, options.pid_file),
   };
+}
+
+function checkOf({ http, tcp, command, port, tls = false }: NonNullable<AppOptions['liveness']>): Check | null {
+  if (http !== undefined) return { kind: 'http', path: http, port: port ?? null, tls };
+  if (tcp !== undefined) return { kind: 'tcp', port: tcp === true ? (port ?? null) : tcp };
+  return command === undefined ? null : { kind: 'command', command };
+}
+
+function readinessSpec(given: AppOptions['readiness']): ReadinessSpec | null {
+  if (given === undefined) return null;
+  const { fd, log = '' } = given;
+  return {
+    check: checkOf(given) ?? (fd === undefined ? { kind: 'log', pattern: log } : { kind: 'fd', fd }),
+    intervalMs: given.interval ?? DEFAULTS.probeIntervalMs,
+    timeoutMs: given.timeout ?? DEFAULTS.probeTimeoutMs,
+    deadlineMs: given.deadline ?? DEFAULTS.readinessDeadlineMs,
+  };
+}
+
+function livenessSpec(
+  given: AppOptions['liveness'],
+  runtime: AppSpec['program']['runtime'],
+  where: string,
+): LivenessSpec | null {
+  if (given === undefined) return null;
+  if (given.event_loop !== undefined && runtime !== 'node') {
+    throw new UpkeepError(
+      'CONFIG_INVALID',
+      `${where}: liveness.event_loop: only Node.js apps have an event loop to watch`,
+    );
+  }
+  return {
+    check: checkOf(given),
+    intervalMs: given.interval ?? DEFAULTS.livenessIntervalMs,
+    timeoutMs: given.timeout ?? DEFAULTS.probeTimeoutMs,
+    failures: given.failures ?? DEFAULTS.livenessFailures,
+    eventLoopMs: given.event_loop ?? null,
+  };
+}
+
+function drainSpec({ drain_timeout: timeoutMs = DEFAULTS.drainTimeoutMs, stream_timeout }: AppOptions): DrainSpec {
+  return { timeoutMs, streamTimeoutMs: Math.max(timeoutMs, stream_timeout ?? DEFAULTS.streamTimeoutMs) };
+}
+
+function rolloutSpec(options: AppOptions, where: string): RolloutSpec {
+  const maxUnavailable = options.max_unavailable ?? 0;
+  const maxSurge = options.max_surge ?? (maxUnavailable === 0 ? 1 : 0);
+  if (maxSurge + maxUnavailable === 0) {
+    throw new UpkeepError(
+      'CONFIG_INVALID',
+      `${where}: max_surge and max_unavailable: nothing can move when both are 0`,
+      {
+        hint: 'let one of them be 1 or more',
+      },
+    );
+  }
+  return { maxSurge, maxUnavailable, minReadyMs: options.min_ready ?? 0 };
 }
 
 function instanceCount({ instances = 1 }: AppOptions, { cpus }: ResolveContext, where: string): number {

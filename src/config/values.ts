@@ -56,6 +56,81 @@ export const duration: v.GenericSchema<unknown, number> = v.union(
   'expected milliseconds, or a text such as 500ms, 30s or 10m',
 );
 
+const BYTES: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+
+/** Bytes, or a text such as `300M` or `1.5G`. */
+export const size: v.GenericSchema<unknown, number> = v.union(
+  [
+    count,
+    v.pipe(
+      v.string(),
+      v.regex(/^\d+(\.\d+)?[kmg]b?$/i),
+      v.transform((text) =>
+        Math.round(Number.parseFloat(text) * (BYTES[/[kmg]/i.exec(text)?.[0].toLowerCase() ?? ''] ?? 1)),
+      ),
+    ),
+  ],
+  'expected bytes, or a text such as 300M or 1G',
+);
+
+const port = v.pipe(count, v.minValue(1, 'expected a port'), v.maxValue(65_535, 'expected a port'));
+const asked = {
+  http: v.optional(v.pipe(text, v.startsWith('/', 'expected a path, such as /healthz'))),
+  tcp: v.optional(v.union([v.literal(true), port], 'expected a port, or true for the first one it listens on')),
+  command: v.optional(text),
+  port: v.optional(port),
+  tls: v.optional(flag),
+  interval: v.optional(duration),
+  timeout: v.optional(duration),
+};
+const pattern = v.pipe(
+  text,
+  v.check((given) => isPattern(given), 'expected a regular expression'),
+);
+
+/** When an instance is ready: exactly one of http, tcp, command, fd and log. */
+export const readiness = v.pipe(
+  v.strictObject(
+    {
+      ...asked,
+      fd: v.optional(v.pipe(count, v.minValue(3, 'expected a descriptor from 3 on'), v.maxValue(255))),
+      log: v.optional(pattern),
+      deadline: v.optional(duration),
+    },
+    'expected an object such as { http: "/ready" }',
+  ),
+  v.check(
+    ({ http, tcp, command, fd, log }) => [http, tcp, command, fd, log].filter((way) => way !== undefined).length === 1,
+    'expected exactly one of http, tcp, command, fd and log',
+  ),
+);
+
+/** How an instance that is online is watched: at most one of http, tcp and command, and event_loop. */
+export const liveness = v.pipe(
+  v.strictObject(
+    {
+      ...asked,
+      failures: v.optional(v.pipe(count, v.minValue(1, 'expected 1 or more'))),
+      event_loop: v.optional(duration),
+    },
+    'expected an object such as { http: "/healthz" }',
+  ),
+  v.check(
+    ({ http, tcp, command, event_loop: loop }) =>
+      [http, tcp, command].filter((way) => way !== undefined).length === (loop === undefined ? 1 : 0) ||
+      (loop !== undefined && [http, tcp, command].filter((way) => way !== undefined).length <= 1),
+    'expected one of http, tcp and command, or event_loop, or both',
+  ),
+);
+
+function isPattern(given: string): boolean {
+  try {
+    return Boolean(new RegExp(given));
+  } catch {
+    return false;
+  }
+}
+
 /** `max`, or an integer that may be negative. */
 export const instances: v.GenericSchema<unknown, number | 'max'> = v.union(
   [

@@ -16,6 +16,16 @@ export interface AppSpec {
   readonly restart: RestartSpec;
   readonly stop: StopSpec;
   readonly ready: ReadySpec;
+  /** Asked again and again of an instance that is online; null for never. */
+  readonly liveness: LivenessSpec | null;
+  readonly drain: DrainSpec;
+  readonly rollout: RolloutSpec;
+  /** Cluster mode only. */
+  readonly balance: BalanceSpec;
+  /** An instance that holds more memory (resident set) than this is replaced; null for no limit. */
+  readonly maxMemoryBytes: number | null;
+  /** When all instances are replaced, as a cron pattern of five or six fields; null for never. */
+  readonly cron: string | null;
   /** false: registered, but only started when asked for by name. */
   readonly autostart: boolean;
   /** User and group to run as, for a daemon that runs as root. */
@@ -72,6 +82,68 @@ export interface ReadySpec {
   /** Wait for `process.send('ready')`. */
   readonly waitReady: boolean;
   readonly listenTimeoutMs: number;
+  /** What else must be true before it counts as online; null for nothing. */
+  readonly probe: ReadinessSpec | null;
+}
+
+/**
+ * A question put to an instance from outside. A null port is the first one that it listens on; a worker of a cluster
+ * is asked itself, not whichever of its siblings would accept.
+ */
+export type Check =
+  /** Healthy when it answers with a status of 200 to 399. */
+  | { readonly kind: 'http'; readonly path: string; readonly port: number | null; readonly tls: boolean }
+  /** Healthy when it accepts. */
+  | { readonly kind: 'tcp'; readonly port: number | null }
+  /** Healthy when the shell command, run in the app's folder and environment, ends with code 0. */
+  | { readonly kind: 'command'; readonly command: string };
+
+export interface ReadinessSpec {
+  readonly check:
+    | Check
+    /** It writes a line feed to this descriptor, as the s6 programs do. */
+    | { readonly kind: 'fd'; readonly fd: number }
+    /** It writes a line to stdout or stderr that matches this regular expression. */
+    | { readonly kind: 'log'; readonly pattern: string };
+  readonly intervalMs: number;
+  /** Of one question. */
+  readonly timeoutMs: number;
+  /** Not ready within this time of its start: that run has failed. */
+  readonly deadlineMs: number;
+}
+
+export interface LivenessSpec {
+  /** null where only the event loop is watched. */
+  readonly check: Check | null;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** That many failures in a row, and it is replaced. */
+  readonly failures: number;
+  /** Node.js: the event loop may stand still for this long; null to let it. */
+  readonly eventLoopMs: number | null;
+}
+
+/** How long an instance that is replaced, scaled away or restarted may take to finish what it has begun. */
+export interface DrainSpec {
+  /** For requests and connections. What is still open then is cut, and the app is asked to end. */
+  readonly timeoutMs: number;
+  /** For what has no natural end: WebSockets and server-sent events. At least `timeoutMs`. */
+  readonly streamTimeoutMs: number;
+}
+
+export interface RolloutSpec {
+  /** How many new instances may start at a time beside the old ones. */
+  readonly maxSurge: number;
+  /** How many old instances may go before their new ones are ready. */
+  readonly maxUnavailable: number;
+  /** A new instance must have been ready for this long before its old one goes. */
+  readonly minReadyMs: number;
+}
+
+export interface BalanceSpec {
+  readonly mode: 'auto' | 'rr' | 'kernel' | 'sticky';
+  /** `sticky`: the cookie that names the client; null to go by its address. */
+  readonly cookie: string | null;
 }
 
 export const DEFAULTS = {
@@ -82,6 +154,13 @@ export const DEFAULTS = {
   killTimeoutMs: 1600,
   killSignal: 'SIGINT',
   listenTimeoutMs: 3000,
+  drainTimeoutMs: 30_000,
+  streamTimeoutMs: 60_000,
+  probeIntervalMs: 500,
+  probeTimeoutMs: 2000,
+  readinessDeadlineMs: 30_000,
+  livenessIntervalMs: 10_000,
+  livenessFailures: 3,
 } as const;
 
 /** How long a program that does not tell when it is ready, and listens nowhere, must stay up to count as online. */

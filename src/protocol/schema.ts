@@ -14,6 +14,30 @@ const nullable = <S extends v.GenericSchema>(schema: S): v.NullableSchema<S, und
   v.nullable(schema, undefined);
 const nothing = v.strictObject({});
 
+const port = nullable(v.pipe(count, v.maxValue(65_535)));
+const checks = [
+  v.object({ kind: v.literal('http'), path: v.string(), port, tls: v.boolean() }),
+  v.object({ kind: v.literal('tcp'), port }),
+  v.object({ kind: v.literal('command'), command: v.string() }),
+] as const;
+const readiness = v.object({
+  check: v.variant('kind', [
+    ...checks,
+    v.object({ kind: v.literal('fd'), fd: v.pipe(count, v.minValue(3), v.maxValue(255)) }),
+    v.object({ kind: v.literal('log'), pattern: v.string() }),
+  ]),
+  intervalMs: count,
+  timeoutMs: count,
+  deadlineMs: count,
+});
+const liveness = v.object({
+  check: nullable(v.variant('kind', checks)),
+  intervalMs: count,
+  timeoutMs: count,
+  failures: count,
+  eventLoopMs: nullable(count),
+});
+
 const appSpec = v.object({
   name,
   namespace: name,
@@ -53,7 +77,13 @@ const appSpec = v.object({
     shutdownWithMessage: v.boolean(),
     treekill: v.boolean(),
   }),
-  ready: v.object({ waitReady: v.boolean(), listenTimeoutMs: count }),
+  ready: v.object({ waitReady: v.boolean(), listenTimeoutMs: count, probe: nullable(readiness) }),
+  liveness: nullable(liveness),
+  drain: v.object({ timeoutMs: count, streamTimeoutMs: count }),
+  rollout: v.object({ maxSurge: count, maxUnavailable: count, minReadyMs: count }),
+  balance: v.object({ mode: v.picklist(['auto', 'rr', 'kernel', 'sticky']), cookie: nullable(v.string()) }),
+  maxMemoryBytes: nullable(count),
+  cron: nullable(v.string()),
   autostart: v.boolean(),
   uid: nullable(count),
   gid: nullable(count),

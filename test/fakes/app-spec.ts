@@ -5,7 +5,7 @@ type Changes = { readonly [Key in keyof AppSpec]?: AppSpec[Key] extends object ?
 
 /** A spec as the defaults make it, of a fork-mode Node.js app; what is given replaces single fields. */
 export function appSpec(changes: Changes = {}): AppSpec {
-  const { program, env = {}, logs, restart, stop, ready, ...rest } = changes;
+  const { program, env = {}, logs, restart, stop, ready, drain, rollout, balance, liveness, ...rest } = changes;
   return {
     name: 'api',
     namespace: DEFAULTS.namespace,
@@ -17,6 +17,8 @@ export function appSpec(changes: Changes = {}): AppSpec {
     uid: null,
     gid: null,
     pidFile: null,
+    maxMemoryBytes: null,
+    cron: null,
     ...rest,
     env: env as Record<string, string>,
     program: {
@@ -45,7 +47,11 @@ export function appSpec(changes: Changes = {}): AppSpec {
       treekill: true,
       ...stop,
     },
-    ready: { waitReady: false, listenTimeoutMs: DEFAULTS.listenTimeoutMs, ...ready },
+    ready: { waitReady: false, listenTimeoutMs: DEFAULTS.listenTimeoutMs, probe: null, ...ready },
+    liveness: liveness ?? null,
+    drain: { timeoutMs: DEFAULTS.drainTimeoutMs, streamTimeoutMs: DEFAULTS.streamTimeoutMs, ...drain },
+    rollout: { maxSurge: 1, maxUnavailable: 0, minReadyMs: 0, ...rollout },
+    balance: { mode: 'auto', cookie: null, ...balance },
   };
 }
 
