@@ -5,8 +5,7 @@
  *
  * It also loads in worker threads, where there is no `process.send` and nothing to do.
  */
-import type { Server as HttpServer, ServerResponse } from 'node:http';
-import type { Server } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import {
   type AppError,
   type FromApp,
@@ -16,29 +15,32 @@ import {
   type IpcEnvelope,
   type ToApp,
 } from '../protocol/ipc.ts';
-
-/** Idle keep-alive connections stay open this long after the drain began, so that clients see `Connection: close`. */
-const LINGER_MS = 200;
-const DRAIN_POLL_MS = 20;
+import { Connections } from './connections.ts';
+import { Drain } from './drain.ts';
+import { shareSockets } from './sockets.ts';
 
 if (process.send) install(process.send.bind(process) as Send);
 
-type Send = (message: unknown, handle: undefined, options: undefined, callback: () => void) => boolean;
+type Send = (message: unknown, handle: unknown, options: undefined, callback: () => void) => boolean;
 
 function install(sendToSupervisor: Send): void {
   const diagnostics = require('node:diagnostics_channel') as typeof import('node:diagnostics_channel');
   // In a cluster worker, Node itself already listens for messages.
   const listenersAtStart = process.listenerCount('message');
-  const servers = new Set<Server>();
+  const isWorker = process.listenerCount('internalMessage') > 0;
+  const connections = new Connections();
   let listensPending = 0;
   let mainEvaluated = false;
   let mainReported = false;
-  let afterLastConnection: (() => void) | null = null;
+  let asked: Extract<ToApp, { kind: 'shutdown' }> | null = null;
+  let drain: Drain | null = null;
 
-  const send = (body: FromApp): void => {
+  const send = (body: FromApp, handle?: unknown, sent: () => void = () => {}): void => {
     // A channel that just closed is no concern of the app: the callback takes the error.
-    if (process.connected) sendToSupervisor({ cmd: IPC_CMD, body }, undefined, undefined, () => {});
+    if (process.connected) sendToSupervisor({ cmd: IPC_CMD, body }, handle, undefined, sent);
+    else sent();
   };
+  const sockets = isWorker ? shareSockets(send) : null;
   const reportMain = (): void => {
     if (!mainEvaluated || mainReported || listensPending > 0) return;
     mainReported = true;
@@ -59,8 +61,7 @@ function install(sendToSupervisor: Send): void {
   });
   onListen('error', listenSettled);
   onListen('asyncEnd', (server) => {
-    servers.add(server);
-    server.once('close', () => servers.delete(server));
+    connections.addServer(server);
     send({ kind: 'listening', address: addressOf(server) });
     listenSettled();
   });
@@ -69,68 +70,56 @@ function install(sendToSupervisor: Send): void {
     reportMain();
   });
   process.on('uncaughtExceptionMonitor', (error: unknown) => send({ kind: 'uncaught', error: appError(error) }));
-  (process as NodeJS.EventEmitter).on('internalMessage', (message: Partial<IpcEnvelope<ToApp>> | null) => {
-    if (message?.cmd !== IPC_CMD) return;
-    const { body } = message;
-    if (body?.kind === 'nothing-follows') return afterLastConnection?.();
-    if (body?.kind !== 'shutdown' || afterLastConnection) return;
-    afterLastConnection = () => letAppFinish(body.signal, body.drain);
-    if (!body.drain) return afterLastConnection();
-    stopListening(servers);
-    // The primary may have handed over a connection meanwhile: an app that exits now would leave it hanging.
-    send({ kind: 'stopped-listening' });
-  });
-
-  /** An app that takes messages or handles the signal has its say; any other cluster worker ends when it is idle. */
-  function letAppFinish(signal: string, drain: boolean): void {
-    if (process.listenerCount('message') > listenersAtStart || clusterWorkerListens()) {
-      process.emit('message', 'shutdown', undefined);
-    } else if (!drain || process.listenerCount(signal) > 0) {
-      send({ kind: 'want-signal' });
-    } else {
-      exitWhenIdle([...servers]);
-    }
+  if (isWorker) {
+    diagnostics.subscribe('net.server.socket', (message) => connections.add((message as { socket: Socket }).socket));
   }
-}
-
-function clusterWorkerListens(): boolean {
-  const cluster = require('node:cluster') as typeof import('node:cluster').default;
-  return (cluster.worker?.listenerCount('message') ?? 0) > 0;
-}
-
-function stopListening(servers: Iterable<Server>): void {
-  const { ServerResponse } = require('node:http') as typeof import('node:http');
-  const prototype = ServerResponse.prototype as ServerResponse & { _storeHeader: (...args: unknown[]) => unknown };
-  const storeHeader = prototype._storeHeader;
-  // From now on each answer, also to a request that is in flight, carries `Connection: close`.
-  prototype._storeHeader = function (this: ServerResponse, ...args: unknown[]): unknown {
-    this.shouldKeepAlive = false;
-    return storeHeader.apply(this, args);
-  };
-  // Only the handle: the server stays as the app knows it, and the app's own server.close() still does its work.
-  for (const server of servers) (server as Server & { _handle?: { close: () => void } | null })._handle?.close();
-}
-
-function exitWhenIdle(servers: readonly Server[]): void {
-  let lingerUntil = Date.now() + LINGER_MS;
-  let expectedAt = Date.now();
-  const look = async (): Promise<void> => {
-    const now = Date.now();
-    // The process stood still: requests may be waiting that it has not read.
-    if (now - expectedAt > LINGER_MS / 2) lingerUntil = now + LINGER_MS;
-    expectedAt = now + DRAIN_POLL_MS;
-    if (now > lingerUntil) {
-      for (const server of servers) (server as Partial<HttpServer>).closeIdleConnections?.();
+  const onMessage = (message: Partial<IpcEnvelope<ToApp>> | null, handle: unknown): void => {
+    if (message?.cmd !== IPC_CMD || !message.body) return;
+    const { body } = message;
+    switch (body.kind) {
+      case 'shutdown':
+        return shutDown(body);
+      case 'nothing-follows':
+        return drain?.begin();
+      case 'end-drain':
+        return drain?.end();
+      default:
+        return sockets?.handle(body, handle);
     }
-    const counts = await Promise.all(servers.map(connectionCount));
-    if (counts.every((count) => count === 0)) process.exit(0);
   };
-  // An immediate comes after what the sockets have to say, a timer before it.
-  setInterval(() => setImmediate(() => void look()), DRAIN_POLL_MS);
-}
+  (process as NodeJS.EventEmitter).on('internalMessage', onMessage);
 
-function connectionCount(server: Server): Promise<number> {
-  return new Promise((resolve) => server.getConnections((error, count) => resolve(error ? 0 : count)));
+  function shutDown(order: Extract<ToApp, { kind: 'shutdown' }>): void {
+    if (asked) return;
+    asked = order;
+    if (!order.drain || !sockets) return letAppFinish();
+    sockets.stopListening();
+    drain = new Drain(connections, order.drain, hasSay(), {
+      onlyStreams: () => send({ kind: 'only-streams' }),
+      done: letAppFinish,
+    });
+    // A connection may be on its way to this process: an app that exits now would leave it hanging.
+    send({ kind: 'stopped-listening' });
+  }
+
+  function hasSay(): boolean {
+    return takesMessages() || process.listenerCount(asked?.signal ?? '') > 0;
+  }
+
+  function takesMessages(): boolean {
+    if (process.listenerCount('message') > listenersAtStart) return true;
+    if (!isWorker) return false;
+    const cluster = require('node:cluster') as typeof import('node:cluster').default;
+    return (cluster.worker?.listenerCount('message') ?? 0) > 0;
+  }
+
+  /** An app that takes messages or handles the signal has its say; any other worker has nothing left to do. */
+  function letAppFinish(): void {
+    send({ kind: 'drained' });
+    if (takesMessages()) process.emit('message', 'shutdown', undefined);
+    else if (!asked?.drain || hasSay()) send({ kind: 'want-signal' });
+    else process.exit(0);
+  }
 }
 
 function afterMainModule(done: () => void): void {

@@ -2,6 +2,20 @@ import type { AppSpec } from './app-spec.ts';
 import { GRACE_MS, START_DEADLINE_MS } from './app-spec.ts';
 import { decideRestart, describeExit, type Exit, FRESH_HISTORY, type RestartHistory } from './restart-policy.ts';
 
+/** Idle clients of a worker that others stand in for have this long to notice; most servers end them sooner. */
+const COVERED_LINGER_MS = 10_000;
+/** Where nobody serves meanwhile, they have just time to see `Connection: close`. */
+const SHORT_LINGER_MS = 200;
+const MOST_STAGGER_MS = 5000;
+
+/** What the bootstrap needs to know of a drain. */
+export interface DrainOrder {
+  /** Idle connections may stay open for this long at most, so that no request crosses their end. */
+  readonly lingerMs: number;
+  /** Over which WebSockets and event streams are told to go, so that their clients do not come back all at once. */
+  readonly staggerMs: number;
+}
+
 /**
  * The life of one instance, as a pure machine: `step(instance, event)` gives the next instance and the effects to
  * perform. It is total: an event that means nothing in a state changes nothing. docs/lifecycle.md is its manual.
@@ -30,6 +44,16 @@ export type InstanceState =
       readonly listening: boolean;
     }
   | { readonly kind: 'online'; readonly pid: number; readonly since: number }
+  /** It was online, takes no new connections, and finishes what it has begun. */
+  | {
+      readonly kind: 'draining';
+      readonly pid: number;
+      readonly since: number;
+      /** When the drain began. */
+      readonly from: number;
+      readonly how: StopHow;
+      readonly next: AfterStop;
+    }
   | {
       readonly kind: 'stopping';
       readonly pid: number | null;
@@ -43,6 +67,12 @@ export type InstanceState =
   | { readonly kind: 'backoff'; readonly until: number; readonly reason: string }
   | { readonly kind: 'errored'; readonly reason: string };
 
+/**
+ * Who serves while an instance ends, and so how long it may take to finish what it has begun. `covered`: others do;
+ * `gap`: nobody until it is started again, so it does not wait for idle clients; `final`: it is stopped for good.
+ */
+export type StopHow = 'covered' | 'gap' | 'final';
+
 type AfterStop =
   | { readonly kind: 'stop' }
   | { readonly kind: 'start' }
@@ -54,6 +84,7 @@ export interface InstancePolicy {
   readonly runtime: AppSpec['program']['runtime'];
   readonly restart: AppSpec['restart'];
   readonly stop: AppSpec['stop'];
+  readonly drain: AppSpec['drain'];
   readonly ready: AppSpec['ready'];
   /** The instance that this one replaces listened: so must this one before it counts as ready. */
   readonly mustListen: boolean;
@@ -68,12 +99,12 @@ export interface LastExit extends Exit {
 /** How the reason of a stop by command begins. */
 export const STOPPED_BY_COMMAND = 'stopped by command';
 
-export type Timer = 'grace' | 'listen' | 'ready' | 'kill' | 'backoff';
+export type Timer = 'grace' | 'listen' | 'ready' | 'drain' | 'kill' | 'backoff';
 
 export type InstanceEvent =
   | { readonly kind: 'start' }
-  | { readonly kind: 'stop' }
-  | { readonly kind: 'restart' }
+  | { readonly kind: 'stop'; readonly how: StopHow }
+  | { readonly kind: 'restart'; readonly how: StopHow }
   | { readonly kind: 'reset' }
   | { readonly kind: 'spawned'; readonly pid: number }
   | { readonly kind: 'spawn-failed'; readonly reason: string }
@@ -82,6 +113,10 @@ export type InstanceEvent =
   | { readonly kind: 'listening' }
   /** The app said `process.send('ready')`. */
   | { readonly kind: 'ready' }
+  /** Of a drain nothing is left but connections without a natural end. */
+  | { readonly kind: 'only-streams' }
+  /** The drain is over, and the app is asked to end. */
+  | { readonly kind: 'drained' }
   | { readonly kind: 'exited'; readonly exit: Exit; readonly treeAlive: boolean }
   /** Nothing of the process tree is left, after `await-tree`. */
   | { readonly kind: 'tree-gone' }
@@ -89,10 +124,13 @@ export type InstanceEvent =
 
 export type InstanceEffect =
   | { readonly kind: 'spawn' }
-  /** Ask the app through its bootstrap to finish and exit; see docs/signals.md. */
-  | { readonly kind: 'ask-shutdown' }
+  /** Ask the app through its bootstrap to finish and exit; null: without a drain. See docs/signals.md. */
+  | { readonly kind: 'ask-shutdown'; readonly drain: DrainOrder | null }
+  /** Its time to drain is over. */
+  | { readonly kind: 'end-drain' }
   | { readonly kind: 'signal'; readonly signal: string; readonly tree: boolean }
   | { readonly kind: 'await-tree' }
+  /** One that is set already is set anew. */
   | { readonly kind: 'set-timer'; readonly timer: Timer; readonly ms: number };
 
 export interface Step {
@@ -101,8 +139,8 @@ export interface Step {
 }
 
 export function instancePolicy(spec: AppSpec, mustListen = false): InstancePolicy {
-  const { mode, program, restart, stop, ready } = spec;
-  return { mode, runtime: program.runtime, restart, stop, ready, mustListen };
+  const { mode, program, restart, stop, drain, ready } = spec;
+  return { mode, runtime: program.runtime, restart, stop, drain, ready, mustListen };
 }
 
 export function newInstance(
@@ -130,9 +168,9 @@ export function step(instance: Instance, event: InstanceEvent, now: number): Ste
     case 'start':
       return onStart(instance, now);
     case 'stop':
-      return onStop(instance);
+      return onStop(instance, event.how, now);
     case 'restart':
-      return onRestart(instance, now);
+      return onRestart(instance, event.how, now);
     case 'reset':
       return to({ ...instance, restarts: 0, history: FRESH_HISTORY }, instance.state);
     case 'spawned':
@@ -143,6 +181,10 @@ export function step(instance: Instance, event: InstanceEvent, now: number): Ste
     case 'listening':
     case 'ready':
       return onProgress(instance, event.kind);
+    case 'only-streams':
+      return onOnlyStreams(instance, now);
+    case 'drained':
+      return instance.state.kind === 'draining' ? endDrain(instance, instance.state, []) : ignore(instance);
     case 'exited':
       return onExited(instance, event.exit, event.treeAlive, now);
     case 'tree-gone':
@@ -162,6 +204,7 @@ function onStart(instance: Instance, now: number): Step {
       return spawn({ ...instance, history: FRESH_HISTORY }, now);
     case 'backoff':
       return spawn(instance, now);
+    case 'draining':
     case 'stopping':
       return to(instance, { ...state, next: { kind: 'start' } });
     case 'starting':
@@ -170,12 +213,14 @@ function onStart(instance: Instance, now: number): Step {
   }
 }
 
-function onStop(instance: Instance): Step {
+function onStop(instance: Instance, how: StopHow, now: number): Step {
   const { state } = instance;
   switch (state.kind) {
     case 'starting':
     case 'online':
-      return beginStop(instance, state, { kind: 'stop' });
+      return beginStop(instance, state, { kind: 'stop' }, how, now);
+    case 'draining':
+      return redirectDrain(instance, state, { kind: 'stop' }, how);
     case 'stopping':
       return to(instance, { ...state, next: { kind: 'stop' } });
     case 'backoff':
@@ -186,13 +231,15 @@ function onStop(instance: Instance): Step {
   }
 }
 
-function onRestart(instance: Instance, now: number): Step {
+function onRestart(instance: Instance, how: StopHow, now: number): Step {
   const { state } = instance;
   const fresh = { ...instance, history: FRESH_HISTORY, restarts: instance.restarts + 1 };
   switch (state.kind) {
     case 'starting':
     case 'online':
-      return beginStop(fresh, state, { kind: 'start' });
+      return beginStop(fresh, state, { kind: 'start' }, how, now);
+    case 'draining':
+      return redirectDrain(fresh, state, { kind: 'start' }, how);
     case 'stopping':
       return to(fresh, { ...state, next: { kind: 'start' } });
     case 'stopped':
@@ -259,6 +306,12 @@ function onExited(instance: Instance, exit: Exit, treeAlive: boolean, now: numbe
       // What a dead main process leaves behind could hold its port: it goes before the next run.
       return { ...next, effects: [{ kind: 'signal', signal: 'SIGKILL', tree: true }, ...next.effects] };
     }
+    case 'draining': {
+      const { instance: ended } = endDrain(instance, state, []);
+      const after = onExited(ended, exit, treeAlive, now);
+      if (after.instance.state.kind !== 'stopping') return after;
+      return { ...after, effects: [...after.effects, setKillTimer(policy)] };
+    }
     case 'stopping':
       if (treeAlive && policy.stop.treekill) return to(instance, { ...state, exit }, [{ kind: 'await-tree' }]);
       return afterStop(instance, state, exit, now);
@@ -282,8 +335,10 @@ function onTimer(instance: Instance, timer: Timer, now: number): Step {
       const reason = policy.ready.waitReady
         ? `did not send 'ready' within ${policy.ready.listenTimeoutMs} ms (wait_ready)`
         : `was not ready within ${START_DEADLINE_MS} ms`;
-      return beginStop(instance, state, { kind: 'fail', reason });
+      return beginStop(instance, state, { kind: 'fail', reason }, 'final', now);
     }
+    case 'drain':
+      return state.kind === 'draining' ? endDrain(instance, state, [{ kind: 'end-drain' }]) : ignore(instance);
     case 'kill':
       return onKillTimer(instance);
     case 'backoff':
@@ -305,16 +360,76 @@ function beginStop(
   instance: Instance,
   state: Extract<InstanceState, { kind: 'starting' | 'online' }>,
   next: AfterStop,
+  how: StopHow,
+  now: number,
 ): Step {
   const { stop, mode, runtime } = instance.policy;
-  const wasReady = state.kind === 'online';
-  const effects: InstanceEffect[] = [{ kind: 'set-timer', timer: 'kill', ms: stop.killTimeoutMs }];
-  // Before it is ready there is nothing to finish, and its bootstrap may not be there to ask.
-  const canAsk = wasReady && runtime === 'node' && (mode === 'cluster' || stop.shutdownWithMessage);
-  if (canAsk) effects.push({ kind: 'ask-shutdown' });
-  else if (state.pid !== null) effects.push({ kind: 'signal', signal: stop.signal, tree: stop.treekill });
   const { pid, since } = state;
-  return to(instance, { kind: 'stopping', pid, since, wasReady, exit: null, killed: false, next }, effects);
+  // Before it is ready there is nothing to finish, and its bootstrap may not be there to ask.
+  const canAsk = state.kind === 'online' && runtime === 'node';
+  if (canAsk && mode === 'cluster') {
+    const { order, timeoutMs } = drainTimes(instance.policy, how);
+    return to(instance, { kind: 'draining', pid: state.pid, since, from: now, how, next }, [
+      { kind: 'set-timer', timer: 'drain', ms: timeoutMs },
+      { kind: 'ask-shutdown', drain: order },
+    ]);
+  }
+  const effects: InstanceEffect[] = [setKillTimer(instance.policy)];
+  if (canAsk && stop.shutdownWithMessage) effects.push({ kind: 'ask-shutdown', drain: null });
+  else if (pid !== null) effects.push({ kind: 'signal', signal: stop.signal, tree: stop.treekill });
+  return to(instance, ending(pid, since, state.kind === 'online', next), effects);
+}
+
+function ending(
+  pid: number | null,
+  since: number,
+  wasReady: boolean,
+  next: AfterStop,
+): Extract<InstanceState, { kind: 'stopping' }> {
+  return { kind: 'stopping', pid, since, wasReady, exit: null, killed: false, next };
+}
+
+/** How long a drain may take, and what the bootstrap is told of it. */
+function drainTimes(
+  { drain, stop }: InstancePolicy,
+  how: StopHow,
+): { readonly timeoutMs: number; readonly streamTimeoutMs: number; readonly order: DrainOrder } {
+  const timeoutMs = how === 'final' ? stop.killTimeoutMs : drain.timeoutMs;
+  const streamTimeoutMs = how === 'covered' ? drain.streamTimeoutMs : stop.killTimeoutMs;
+  const lingerMs = how === 'covered' ? COVERED_LINGER_MS : SHORT_LINGER_MS;
+  return { timeoutMs, streamTimeoutMs, order: { lingerMs, staggerMs: Math.min(streamTimeoutMs / 4, MOST_STAGGER_MS) } };
+}
+
+/** Another command while it drains: it decides what comes after, and one that stops for good shortens the drain. */
+function redirectDrain(
+  instance: Instance,
+  state: Extract<InstanceState, { kind: 'draining' }>,
+  next: AfterStop,
+  how: StopHow,
+): Step {
+  if (how === 'covered' || how === state.how) return to(instance, { ...state, next });
+  const ms = instance.policy.stop.killTimeoutMs;
+  return to(instance, { ...state, how, next }, [{ kind: 'set-timer', timer: 'drain', ms }]);
+}
+
+function onOnlyStreams(instance: Instance, now: number): Step {
+  const { state, policy } = instance;
+  if (state.kind !== 'draining') return ignore(instance);
+  const ms = Math.max(0, state.from + drainTimes(policy, state.how).streamTimeoutMs - now);
+  return to(instance, state, [{ kind: 'set-timer', timer: 'drain', ms }]);
+}
+
+/** From here on it is the app's own turn, for kill_timeout. */
+function endDrain(
+  instance: Instance,
+  { pid, since, next }: Extract<InstanceState, { kind: 'draining' }>,
+  effects: readonly InstanceEffect[],
+): Step {
+  return to(instance, ending(pid, since, true, next), [...effects, setKillTimer(instance.policy)]);
+}
+
+function setKillTimer({ stop }: InstancePolicy): InstanceEffect {
+  return { kind: 'set-timer', timer: 'kill', ms: stop.killTimeoutMs };
 }
 
 function afterStop(

@@ -1,16 +1,29 @@
 /**
- * Replaces instances one after the other, as a pure machine: a new one is started beside the old one, and only when
- * the new one is ready is the old one drained. The first new one that fails ends the rollout; what is old stays.
+ * Replaces instances, as a pure machine: new ones are started beside the old ones, and only when a new one is ready is
+ * its old one drained; or, as far as instances may be unavailable, an old one goes first and its new one takes its
+ * place. The first new one that fails ends the rollout; what is old stays.
  *
- * Drains overlap with the next start, so that the time for N instances grows with start-up and not with drains.
+ * Drains overlap with the next starts, so that the time for N instances grows with start-up and not with drains.
  */
 export interface Rollout {
+  readonly limits: RolloutLimits;
+  /** The first new instance must be ready before any other is begun. */
+  readonly canary: boolean;
   /** Ids still to be replaced, in order. */
   readonly waiting: readonly number[];
-  readonly starting: number | null;
+  /** Whose new instance starts beside the old one. */
+  readonly starting: readonly number[];
+  /** Whose old instance went first. */
+  readonly inPlace: readonly number[];
   readonly draining: readonly number[];
   readonly done: readonly number[];
   readonly failure: RolloutFailure | null;
+}
+
+/** How many may be under way at a time; one of them is at least 1. */
+export interface RolloutLimits {
+  readonly maxSurge: number;
+  readonly maxUnavailable: number;
 }
 
 export interface RolloutFailure {
@@ -28,6 +41,8 @@ export type RolloutEvent =
 export type RolloutEffect =
   /** Start a new instance for this id, beside the one that serves. */
   | { readonly kind: 'spawn'; readonly id: number }
+  /** Drain the instance of this id, then start a new one in its place. */
+  | { readonly kind: 'replace'; readonly id: number }
   /** The new instance takes the id over; the old one finishes and goes. */
   | { readonly kind: 'drain'; readonly id: number }
   /** End the new instance of this id, which is not ready; the old one stays. */
@@ -38,48 +53,68 @@ export interface RolloutStep {
   readonly effects: readonly RolloutEffect[];
 }
 
-export function beginRollout(ids: readonly number[]): RolloutStep {
-  return startNext({ waiting: ids, starting: null, draining: [], done: [], failure: null }, []);
+export function beginRollout(ids: readonly number[], limits: RolloutLimits, canary = false): RolloutStep {
+  const none = { starting: [], inPlace: [], draining: [], done: [], failure: null };
+  return startMore({ limits, canary, waiting: ids, ...none }, []);
 }
 
-export function isOver({ waiting, starting, draining, failure }: Rollout): boolean {
-  return starting === null && draining.length === 0 && (waiting.length === 0 || failure !== null);
+export function isOver({ waiting, starting, inPlace, draining, failure }: Rollout): boolean {
+  const underWay = starting.length + inPlace.length + draining.length;
+  return underWay === 0 && (waiting.length === 0 || failure !== null);
 }
 
 export function stepRollout(rollout: Rollout, event: RolloutEvent): RolloutStep {
   switch (event.kind) {
     case 'ready': {
-      if (rollout.starting !== event.id) return { rollout, effects: [] };
-      const next = { ...rollout, starting: null, draining: [...rollout.draining, event.id] };
-      return startNext(next, [{ kind: 'drain', id: event.id }]);
+      const { id } = event;
+      const next = { ...rollout, canary: false };
+      if (rollout.starting.includes(id)) {
+        const { starting, draining } = rollout;
+        return startMore({ ...next, starting: without(starting, id), draining: [...draining, id] }, [
+          { kind: 'drain', id },
+        ]);
+      }
+      if (!rollout.inPlace.includes(id)) return { rollout, effects: [] };
+      return startMore({ ...next, inPlace: without(rollout.inPlace, id), done: [...rollout.done, id] }, []);
     }
-    case 'failed':
-      if (rollout.starting !== event.id) return { rollout, effects: [] };
-      return {
-        rollout: { ...rollout, starting: null, failure: { id: event.id, reason: event.reason } },
-        effects: [{ kind: 'discard', id: event.id }],
-      };
-    case 'drained':
-      if (!rollout.draining.includes(event.id)) return { rollout, effects: [] };
-      return {
-        rollout: {
-          ...rollout,
-          draining: rollout.draining.filter((id) => id !== event.id),
-          done: [...rollout.done, event.id],
-        },
-        effects: [],
-      };
+    case 'failed': {
+      const { id, reason } = event;
+      if (!rollout.starting.includes(id) && !rollout.inPlace.includes(id)) return { rollout, effects: [] };
+      return fail({ ...rollout, inPlace: without(rollout.inPlace, id) }, { id, reason });
+    }
+    case 'drained': {
+      const { id } = event;
+      if (!rollout.draining.includes(id)) return { rollout, effects: [] };
+      const draining = without(rollout.draining, id);
+      return { rollout: { ...rollout, draining, done: [...rollout.done, id] }, effects: [] };
+    }
     case 'abort':
       if (rollout.failure || isOver(rollout)) return { rollout, effects: [] };
-      return {
-        rollout: { ...rollout, starting: null, failure: { id: null, reason: event.reason } },
-        effects: rollout.starting === null ? [] : [{ kind: 'discard', id: rollout.starting }],
-      };
+      return fail(rollout, { id: null, reason: event.reason });
   }
 }
 
-function startNext(rollout: Rollout, effects: readonly RolloutEffect[]): RolloutStep {
+/** What starts beside an old one is given up; what has taken the place of one goes on. */
+function fail(rollout: Rollout, failure: RolloutFailure): RolloutStep {
+  const effects = rollout.starting.map((id): RolloutEffect => ({ kind: 'discard', id }));
+  return { rollout: { ...rollout, starting: [], failure: rollout.failure ?? failure }, effects };
+}
+
+function startMore(rollout: Rollout, effects: readonly RolloutEffect[]): RolloutStep {
+  const { limits, canary, starting, inPlace } = rollout;
   const [id, ...waiting] = rollout.waiting;
-  if (id === undefined || rollout.failure) return { rollout, effects };
-  return { rollout: { ...rollout, waiting, starting: id }, effects: [...effects, { kind: 'spawn', id }] };
+  if (id === undefined || rollout.failure || (canary && starting.length + inPlace.length > 0)) {
+    return { rollout, effects };
+  }
+  if (starting.length < limits.maxSurge) {
+    return startMore({ ...rollout, waiting, starting: [...starting, id] }, [...effects, { kind: 'spawn', id }]);
+  }
+  if (inPlace.length < limits.maxUnavailable) {
+    return startMore({ ...rollout, waiting, inPlace: [...inPlace, id] }, [...effects, { kind: 'replace', id }]);
+  }
+  return { rollout, effects };
+}
+
+function without(ids: readonly number[], gone: number): readonly number[] {
+  return ids.filter((id) => id !== gone);
 }

@@ -1,13 +1,27 @@
 import cluster, { type Address, type Worker } from 'node:cluster';
+import type { BalanceSpec } from '../domain/app-spec.ts';
 import type { Launcher } from '../supervisor/ports.ts';
 import { bootstrapArguments } from './node-arguments.ts';
+import { SharedSockets } from './shared-sockets.ts';
 import { watchChild } from './watch-child.ts';
+
+/** An app may open a port some time after it is ready: one that nobody uses is kept for this long. */
+const CLOSE_UNUSED_MS = 5000;
 
 /** Starts instances as workers of this process, which is the primary of Node's cluster module. */
 export function clusterLauncher(bootstrap: string): Launcher {
-  cluster.schedulingPolicy = cluster.SCHED_RR;
+  let balance: BalanceSpec = { mode: 'auto', cookie: null };
+  const sockets = new SharedSockets(() => balance);
+  let closing: NodeJS.Timeout | null = null;
   return {
-    launch: ({ spec, env, outFd, errFd }, on) => {
+    settled: (running) => {
+      if (closing) clearTimeout(closing);
+      if (running) closing = setTimeout(() => sockets.closeUnused(), CLOSE_UNUSED_MS);
+      else sockets.closeUnused();
+    },
+    launch: ({ spec, slot, env, outFd, errFd }, on) => {
+      if (closing) clearTimeout(closing);
+      balance = spec.balance;
       const { script, args, cwd, interpreterArgs } = spec.program;
       cluster.setupPrimary({
         exec: script,
@@ -20,19 +34,17 @@ export function clusterLauncher(bootstrap: string): Launcher {
         ...(spec.gid === null ? {} : { gid: spec.gid }),
       });
       const worker: Worker = cluster.fork(env);
+      // Of what Node itself shares, which are datagram sockets; of the others the bootstrap tells.
       worker.on('listening', (address) => on({ kind: 'listening', address: describeAddress(address) }));
       // 'error' also comes through the process, which is watched.
       worker.on('error', () => {});
-      return watchChild(worker.process, { ownGroup: false, drain: true, listeningFromApp: false }, on);
+      return watchChild(worker.process, { ownGroup: false, shared: { sockets, slot: slot.index } }, on);
     },
   };
 }
 
-/** @param address type -1 is a unix socket, 4 and 6 are TCP, udp4 and udp6 UDP; a null host is every address. */
-function describeAddress({ addressType, address, port }: Address): string {
+function describeAddress({ address, port }: Address): string {
   const host: string | null = address;
-  if (addressType === -1) return host ?? 'a unix socket';
-  const udp = String(addressType).startsWith('udp') ? 'udp ' : '';
-  if (host === null) return `${udp}*:${port}`;
-  return host.includes(':') ? `${udp}[${host}]:${port}` : `${udp}${host}:${port}`;
+  if (host === null) return `udp *:${port}`;
+  return host.includes(':') ? `udp [${host}]:${port}` : `udp ${host}:${port}`;
 }

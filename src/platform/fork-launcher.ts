@@ -18,8 +18,9 @@ export function forkLauncher(bootstrap: string): Launcher {
         ...(spec.uid === null ? {} : { uid: spec.uid }),
         ...(spec.gid === null ? {} : { gid: spec.gid }),
       });
-      return watchChild(child, { ownGroup: true, drain: false, listeningFromApp: true }, on);
+      return watchChild(child, { ownGroup: true }, on);
     },
+    settled: () => {},
   };
 }
 

@@ -6,9 +6,26 @@ const text = v.pipe(
   v.transform((value) => value.slice(0, 1000)),
 );
 
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+
 const fromApp: v.GenericSchema<unknown, FromApp> = v.variant('kind', [
   v.object({ kind: v.literal('main-ran') }),
   v.object({ kind: v.literal('stopped-listening') }),
+  v.object({ kind: v.literal('only-streams') }),
+  v.object({ kind: v.literal('drained') }),
+  v.object({
+    kind: v.literal('open-socket'),
+    request: count,
+    address: v.nullable(v.pipe(v.string(), v.maxLength(1000))),
+    port: v.pipe(v.number(), v.integer(), v.minValue(-1), v.maxValue(65_535)),
+    addressType: v.picklist([4, 6, -1]),
+    flags: count,
+    backlog: count,
+    index: count,
+  }),
+  v.object({ kind: v.picklist(['close-socket', 'pass-on']), socket: text }),
+  v.object({ kind: v.literal('load'), socket: text, open: count }),
+  v.object({ kind: v.picklist(['claim', 'took', 'declined']), connection: count }),
   v.object({ kind: v.literal('want-signal') }),
   v.object({ kind: v.literal('listening'), address: text }),
   v.object({

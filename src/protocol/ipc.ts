@@ -1,3 +1,5 @@
+import type { DrainOrder } from '../domain/instance.ts';
+
 /**
  * What crosses the IPC channel between a supervisor and the bootstrap inside the user's Node.js process.
  * `cmd` starts with NODE_, so that Node emits it as 'internalMessage': the app's own 'message' handlers never see it.
@@ -11,10 +13,44 @@ export type FromApp =
   | { readonly kind: 'listening'; readonly address: string }
   /** An uncaught error is about to end the process. */
   | { readonly kind: 'uncaught'; readonly error: AppError }
-  /** Its listeners are closed: what the primary sent it before it hears of that is still on its way. */
+  /** Its listeners are closed: what the supervisor sent it before it hears of that is still on its way. */
   | { readonly kind: 'stopped-listening' }
+  /** Nothing is left to drain but WebSockets and event streams, which have been told. */
+  | { readonly kind: 'only-streams' }
+  /** The drain is over; now the app itself is asked to end. */
+  | { readonly kind: 'drained' }
   /** Asked to shut down, the app turned out not to take messages: please send the signal. */
-  | { readonly kind: 'want-signal' };
+  | { readonly kind: 'want-signal' }
+  | FromSockets;
+
+/** Of a worker about the sockets that it shares; docs/sockets.md tells the whole story. */
+export type FromSockets =
+  /** A server calls listen(): please send its socket. `request` comes back with the answer. */
+  | ({ readonly kind: 'open-socket'; readonly request: number } & SocketQuery)
+  | { readonly kind: 'close-socket'; readonly socket: string }
+  /** How many connections of a socket are open. */
+  | { readonly kind: 'load'; readonly socket: string; readonly open: number }
+  /** With a connection as its handle: please find a worker that has fewer. */
+  | { readonly kind: 'pass-on'; readonly socket: string }
+  /** The answer to `offer`: yes, as it is not busy. */
+  | { readonly kind: 'claim'; readonly connection: number }
+  /** The answers to `take`. */
+  | { readonly kind: 'took'; readonly connection: number }
+  | { readonly kind: 'declined'; readonly connection: number };
+
+/** What server.listen() asks for, as Node tells it. */
+export interface SocketQuery {
+  /** A host address, the path of a unix socket, or null for every address. */
+  readonly address: string | null;
+  /** -1 for a unix socket. */
+  readonly port: number;
+  /** 4, 6, or -1 for a unix socket. */
+  readonly addressType: number;
+  readonly flags: number;
+  readonly backlog: number;
+  /** Counts the sockets for one address in one process, as two for port 0 are two. */
+  readonly index: number;
+}
 
 /** From the supervisor to the bootstrap. */
 export type ToApp =
@@ -22,11 +58,34 @@ export type ToApp =
       readonly kind: 'shutdown';
       /** The signal that an app may handle instead of the message. */
       readonly signal: string;
-      /** Stop listening and finish what is in flight; else only pass the message on. */
-      readonly drain: boolean;
+      /** Stop listening and finish what is in flight; null: only pass the message on. */
+      readonly drain: DrainOrder | null;
     }
   /** The answer to `stopped-listening`: no connection follows this message. */
-  | { readonly kind: 'nothing-follows' };
+  | { readonly kind: 'nothing-follows' }
+  /** The time to drain is over: go on to the end. */
+  | { readonly kind: 'end-drain' }
+  | ToSockets;
+
+export type ToSockets =
+  /** With the socket as its handle, unless `errno` is negative, or the supervisor accepts for it. */
+  | {
+      readonly kind: 'socket';
+      readonly request: number;
+      readonly socket: string;
+      readonly errno: number;
+      readonly accepts: 'worker' | 'supervisor';
+      /** Whether connections beyond the fair share are to be passed on. */
+      readonly shares: boolean;
+      readonly sockname: Readonly<Record<string, unknown>>;
+    }
+  /** With a socket as its handle: accept from it too. */
+  | { readonly kind: 'also-socket'; readonly socket: string }
+  /** How many connections of a socket the workers have on average. */
+  | { readonly kind: 'mean'; readonly socket: string; readonly mean: number }
+  | { readonly kind: 'offer'; readonly connection: number; readonly socket: string }
+  /** With a connection as its handle. `head` is what was read of it, in base64. */
+  | { readonly kind: 'take'; readonly connection: number; readonly socket: string; readonly head: string };
 
 export interface AppError {
   readonly message: string;

@@ -133,6 +133,8 @@ export interface RunParams {
   readonly kind: OperationKind;
   readonly apps: readonly AppRecord[];
   readonly ids: readonly number[];
+  /** Of a reload: the first new instance is watched for this long before the others follow. */
+  readonly canaryMs?: number | undefined;
 }
 
 /** Events of a supervisor. */

@@ -124,7 +124,7 @@ export const daemonParams: ParamSchemas<DaemonMethodsMap> = {
 
 export const supervisorParams: ParamSchemas<SupervisorMethodsMap> = {
   adopt: v.object({ daemonCommand: v.pipe(strings, v.minLength(1)) }),
-  run: v.object({ kind, apps: v.array(appRecord), ids: v.array(count) }),
+  run: v.object({ kind, apps: v.array(appRecord), ids: v.array(count), canaryMs: v.optional(count) }),
   signal: v.object({ ids: v.array(count), signal: v.string() }),
   shutdown: nothing,
 };

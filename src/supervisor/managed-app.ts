@@ -11,6 +11,8 @@ interface Place {
   readonly draining: Set<ManagedInstance>;
 }
 
+const SETTLED: ReadonlySet<string> = new Set(['online', 'stopped', 'errored']);
+
 /** One app with its instances. It knows no operations, only who is in which place. */
 export class ManagedApp {
   record: AppRecord;
@@ -28,6 +30,18 @@ export class ManagedApp {
 
   get ids(): readonly number[] {
     return [...this.#places.keys()];
+  }
+
+  /** No instance is about to start, or to start again. */
+  get isSettled(): boolean {
+    return this.ids.every((id) => {
+      const { current, candidate } = this.#place(id);
+      return !candidate && SETTLED.has(current.instance.state.kind);
+    });
+  }
+
+  get isRunning(): boolean {
+    return this.ids.some((id) => this.occupants(id).some(({ pid }) => pid !== null));
   }
 
   has(id: number): boolean {

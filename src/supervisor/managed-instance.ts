@@ -7,6 +7,7 @@ import {
   newInstance,
   pidOf,
   step,
+  type Timer,
 } from '../domain/instance.ts';
 import { instanceEnv } from '../domain/instance-env.ts';
 import type { AppError } from '../protocol/ipc.ts';
@@ -38,7 +39,7 @@ export class ManagedInstance {
   readonly generation: number;
   readonly #ports: Ports;
   readonly #watchers = new Set<() => void>();
-  readonly #timers = new Set<() => void>();
+  readonly #timers = new Map<Timer, () => void>();
   readonly #queue: InstanceEvent[] = [];
   #spec: AppSpec;
   #nextSpec: AppSpec;
@@ -131,9 +132,9 @@ export class ManagedInstance {
     this.#instance = instance;
     const respawns = effects.some(({ kind }) => kind === 'spawn');
     if (before.kind !== after.kind || respawns) this.#dropTimers();
+    const ended = !['online', 'draining', 'stopping', 'stopped'].includes(after.kind);
     const diedStarting = before.kind === 'starting' && (after.kind !== 'starting' || respawns);
-    if (diedStarting && after.kind !== 'online' && after.kind !== 'stopping' && after.kind !== 'stopped')
-      this.#failures++;
+    if (diedStarting && ended) this.#failures++;
     if (before.kind === 'stopping' && before.next.kind === 'fail' && after.kind !== 'stopping') this.#failures++;
     for (const effect of effects) this.#perform(effect);
   }
@@ -143,17 +144,21 @@ export class ManagedInstance {
       case 'spawn':
         return this.#spawn();
       case 'ask-shutdown':
-        return this.#process?.askShutdown(this.#spec.stop.signal);
+        return this.#process?.askShutdown(this.#spec.stop.signal, effect.drain);
+      case 'end-drain':
+        return this.#process?.endDrain();
       case 'signal':
         return this.#process?.signal(effect.signal, effect.tree);
       case 'await-tree':
         return this.#process?.awaitTree();
       case 'set-timer': {
-        const drop = this.#ports.clock.after(effect.ms, () => {
-          this.#timers.delete(drop);
-          this.send({ kind: 'timer', timer: effect.timer });
+        const { timer, ms } = effect;
+        this.#timers.get(timer)?.();
+        const drop = this.#ports.clock.after(ms, () => {
+          this.#timers.delete(timer);
+          this.send({ kind: 'timer', timer });
         });
-        this.#timers.add(drop);
+        this.#timers.set(timer, drop);
       }
     }
   }
@@ -214,6 +219,8 @@ export class ManagedInstance {
         return this.send(event);
       case 'main-ran':
       case 'ready':
+      case 'only-streams':
+      case 'drained':
       case 'tree-gone':
         return this.send(event);
     }
@@ -234,7 +241,7 @@ export class ManagedInstance {
   }
 
   #dropTimers(): void {
-    for (const drop of this.#timers) drop();
+    for (const drop of this.#timers.values()) drop();
     this.#timers.clear();
   }
 }

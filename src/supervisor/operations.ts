@@ -1,5 +1,5 @@
 import { START_DEADLINE_MS } from '../domain/app-spec.ts';
-import { STOPPED_BY_COMMAND } from '../domain/instance.ts';
+import { STOPPED_BY_COMMAND, type StopHow } from '../domain/instance.ts';
 import type { OperationKind, Outcome } from '../protocol/messages.ts';
 import { explainFailure } from './explain.ts';
 import type { ManagedApp } from './managed-app.ts';
@@ -21,7 +21,11 @@ export function failedWith(managed: ManagedInstance, reason: string, hint: strin
  * Sends start or restart, and waits until the instance is online or has failed once.
  * A failed one is left to its restart policy.
  */
-export async function bringUp(ports: Ports, managed: ManagedInstance, kind: 'start' | 'restart'): Promise<Outcome> {
+export async function bringUp(
+  ports: Ports,
+  managed: ManagedInstance,
+  event: { readonly kind: 'start' } | { readonly kind: 'restart'; readonly how: StopHow },
+): Promise<Outcome> {
   const failuresBefore = managed.failures;
   const settled = (): Outcome | null => {
     const { state } = managed.instance;
@@ -34,8 +38,8 @@ export async function bringUp(ports: Ports, managed: ManagedInstance, kind: 'sta
     const failed = managed.failures > failuresBefore || state.kind === 'errored' || state.kind === 'backoff';
     return failed ? { ...failedWith(managed, ''), ...explainFailure(managed, ports) } : null;
   };
-  managed.send({ kind });
-  const limitMs = managed.spec.stop.killTimeoutMs + Math.max(START_DEADLINE_MS, managed.spec.ready.listenTimeoutMs * 2);
+  managed.send(event);
+  const limitMs = stopLimitMs(managed) + Math.max(START_DEADLINE_MS, managed.spec.ready.listenTimeoutMs * 2);
   return (
     (await watchUntil(ports, managed, settled, limitMs)) ??
     failedWith(
@@ -46,15 +50,20 @@ export async function bringUp(ports: Ports, managed: ManagedInstance, kind: 'sta
   );
 }
 
+/** More than all the deadlines of a stop can take together. */
+function stopLimitMs({ spec }: ManagedInstance): number {
+  return spec.drain.streamTimeoutMs + spec.stop.killTimeoutMs;
+}
+
 /** Sends stop, and waits until nothing of the instance is left. */
-export async function takeDown(ports: Ports, managed: ManagedInstance): Promise<Outcome> {
-  managed.send({ kind: 'stop' });
+export async function takeDown(ports: Ports, managed: ManagedInstance, how: StopHow): Promise<Outcome> {
+  managed.send({ kind: 'stop', how });
   const settled = (): Outcome | null => {
     const { state } = managed.instance;
     if (state.kind === 'stopped') return succeeded(managed);
     return state.kind === 'errored' ? failedWith(managed, state.reason) : null;
   };
-  const limitMs = managed.spec.stop.killTimeoutMs + STOP_SLACK_MS;
+  const limitMs = stopLimitMs(managed) + STOP_SLACK_MS;
   const outcome = await watchUntil(ports, managed, settled, limitMs);
   return (
     outcome ?? failedWith(managed, `process ${managed.pid ?? ''} is still there after ${limitMs} ms, SIGKILL and all`)
@@ -68,6 +77,9 @@ export async function operate(
   ids: readonly number[],
   kind: Exclude<OperationKind, 'reload'>,
 ): Promise<Outcome[]> {
+  const others = app.ids.filter((id) => !ids.includes(id) && app.current(id).instance.state.kind === 'online');
+  const uncovered = kind === 'restart' ? 'gap' : 'final';
+  const how = others.length > 0 ? 'covered' : uncovered;
   return Promise.all(
     ids.map(async (id) => {
       const managed = app.current(id);
@@ -75,14 +87,14 @@ export async function operate(
         case 'start':
         case 'restart':
           managed.setSpec(app.record.spec);
-          return bringUp(ports, managed, kind);
+          return bringUp(ports, managed, { kind, how });
         case 'stop':
-          return takeDown(ports, managed);
+          return takeDown(ports, managed, how);
         case 'reset':
           managed.send({ kind: 'reset' });
           return succeeded(managed);
         case 'delete': {
-          const outcomes = await Promise.all(app.occupants(id).map((occupant) => takeDown(ports, occupant)));
+          const outcomes = await Promise.all(app.occupants(id).map((occupant) => takeDown(ports, occupant, how)));
           const failure = outcomes.find(({ ok }) => !ok);
           if (!failure) app.remove(id);
           return failure ?? succeeded(managed);

@@ -1,4 +1,6 @@
+import type { Socket } from 'node:net';
 import type { AppSpec } from '../domain/app-spec.ts';
+import type { DrainOrder } from '../domain/instance.ts';
 import type { Exit } from '../domain/restart-policy.ts';
 import type { AppError } from '../protocol/ipc.ts';
 import type { Slot } from '../protocol/messages.ts';
@@ -23,6 +25,8 @@ export interface Clock {
 export interface Launcher {
   /** Starts a process. It never throws: a failure arrives as `spawn-failed`. */
   readonly launch: (request: LaunchRequest, on: (event: ProcessEvent) => void) => RunningProcess;
+  /** No instance is about to start: sockets that none listens on may be closed; at once where nothing runs. */
+  readonly settled: (running: boolean) => void;
 }
 
 export interface LaunchRequest {
@@ -35,8 +39,12 @@ export interface LaunchRequest {
 }
 
 export interface RunningProcess {
-  /** Asks the app, through its bootstrap, to finish and exit. */
-  readonly askShutdown: (signal: string) => void;
+  /** Asks the app, through its bootstrap, to finish and exit. `drain` null: only passes the message on. */
+  readonly askShutdown: (signal: string, drain: DrainOrder | null) => void;
+  /** The time to drain is over: on to the end. */
+  readonly endDrain: () => void;
+  /** A connection to this very process, whichever others listen on the same port; null: its first port. */
+  readonly connect: (port: number | null) => Promise<Socket>;
   /** Signals the main process, or its whole tree. A process that is gone is no error. */
   readonly signal: (signal: string, tree: boolean) => void;
   /** Emits `tree-gone` once nothing of the tree is left. */
@@ -51,6 +59,8 @@ export type ProcessEvent =
   | { readonly kind: 'main-ran' }
   | { readonly kind: 'listening'; readonly address: string }
   | { readonly kind: 'ready' }
+  | { readonly kind: 'only-streams' }
+  | { readonly kind: 'drained' }
   | { readonly kind: 'want-signal' }
   | { readonly kind: 'uncaught'; readonly error: AppError }
   | { readonly kind: 'exited'; readonly exit: Exit; readonly treeAlive: boolean }

@@ -15,17 +15,28 @@ export interface Reload {
   readonly abort: (reason: string) => void;
 }
 
+export interface ReloadOptions {
+  /** The first new instance is watched for this long before the others follow; 0 for no canary. */
+  readonly canaryMs: number;
+}
+
 /**
  * Reload: cluster instances that serve are replaced by a rollout; all others have no one to take over from,
  * so they are restarted (or started) with the new spec.
  */
-export function reload(ports: Ports, app: ManagedApp, record: AppRecord, ids: readonly number[]): Reload {
+export function reload(
+  ports: Ports,
+  app: ManagedApp,
+  record: AppRecord,
+  ids: readonly number[],
+  options: ReloadOptions,
+): Reload {
   const replaceable = (id: number) =>
     record.spec.mode === 'cluster' && app.current(id).instance.state.kind === 'online';
   const rolling = ids.filter(replaceable);
   const others = ids.filter((id) => !replaceable(id));
   const before = app.record;
-  const rollout = new RolloutRun(ports, app, record, rolling);
+  const rollout = new RolloutRun(ports, app, record, rolling, options);
   /** Why it was called off, once it was. */
   let reason: string | null = null;
   let callOff: (reason: string) => void = () => {};
@@ -44,7 +55,10 @@ export function reload(ports: Ports, app: ManagedApp, record: AppRecord, ids: re
     const rest = others.map((id) => {
       const managed = app.current(id);
       managed.setSpec(record.spec);
-      return Promise.race([bringUp(ports, managed, 'restart'), calledOff.then((why) => failedWith(managed, why))]);
+      return Promise.race([
+        bringUp(ports, managed, { kind: 'restart', how: 'gap' }),
+        calledOff.then((why) => failedWith(managed, why)),
+      ]);
     });
     return [...rolled, ...(await Promise.all(rest))];
   };
@@ -62,18 +76,20 @@ class RolloutRun {
   readonly #app: ManagedApp;
   readonly #record: AppRecord;
   readonly #ids: readonly number[];
+  readonly #canaryMs: number;
   readonly #discards: Promise<void>[] = [];
   readonly #outcomes = new Map<number, Outcome>();
   readonly #over: Promise<void>;
   #resolveOver: () => void = () => {};
   #step: RolloutStep;
 
-  constructor(ports: Ports, app: ManagedApp, record: AppRecord, ids: readonly number[]) {
+  constructor(ports: Ports, app: ManagedApp, record: AppRecord, ids: readonly number[], { canaryMs }: ReloadOptions) {
     this.#ports = ports;
     this.#app = app;
     this.#record = record;
     this.#ids = ids;
-    this.#step = beginRollout(ids);
+    this.#canaryMs = canaryMs;
+    this.#step = beginRollout(ids, record.spec.rollout, canaryMs > 0);
     this.#over = new Promise((resolve) => {
       this.#resolveOver = resolve;
     });
@@ -101,6 +117,9 @@ class RolloutRun {
         case 'spawn':
           void this.#spawn(effect.id);
           break;
+        case 'replace':
+          void this.#replace(effect.id);
+          break;
         case 'drain':
           void this.#drain(effect.id);
           break;
@@ -126,13 +145,40 @@ class RolloutRun {
       },
       limitMs,
     );
-    if (ready) return this.handle({ kind: 'ready', id });
-    // Called off meanwhile: the failure is not the candidate's.
-    if (this.#step.rollout.starting !== id) return;
-    const explained = explainFailure(candidate, this.#ports);
-    const hint = `what is old serves on${explained.hint ? `; ${explained.hint}` : ''}`;
-    this.#outcomes.set(id, { ...failedWith(candidate, ''), ...explained, hint });
+    // Called off meanwhile: a failure is not the candidate's.
+    const isWanted = (): boolean => this.#step.rollout.starting.includes(id);
+    if (ready && (await this.#staysUp(candidate, isWanted))) return this.handle({ kind: 'ready', id });
+    if (isWanted()) this.#fail(id, candidate, 'what is old serves on');
+  }
+
+  /** Watches an instance that is ready, for min_ready and as a canary. */
+  async #staysUp(fresh: ManagedInstance, isWanted: () => boolean): Promise<boolean> {
+    const watchMs = Math.max(this.#record.spec.rollout.minReadyMs, this.#step.rollout.canary ? this.#canaryMs : 0);
+    if (watchMs === 0) return true;
+    const gone = (): true | null => (fresh.instance.state.kind === 'online' && isWanted() ? null : true);
+    return (await watchUntil(this.#ports, fresh, gone, watchMs)) === null;
+  }
+
+  #fail(id: number, fresh: ManagedInstance, consequence: string): void {
+    const explained = explainFailure(fresh, this.#ports);
+    const hint = `${consequence}${explained.hint ? `; ${explained.hint}` : ''}`;
+    this.#outcomes.set(id, { ...failedWith(fresh, ''), ...explained, hint });
     this.handle({ kind: 'failed', id, reason: explained.reason ?? 'did not get ready' });
+  }
+
+  /** The old instance goes first: the new one takes its place. */
+  async #replace(id: number): Promise<void> {
+    const managed = this.#app.current(id);
+    managed.setSpec(this.#record.spec);
+    const outcome = await bringUp(this.#ports, managed, { kind: 'restart', how: 'covered' });
+    const isWanted = (): boolean => this.#step.rollout.inPlace.includes(id);
+    if (outcome.ok && (await this.#staysUp(managed, isWanted))) {
+      this.#outcomes.set(id, outcome);
+      return this.handle({ kind: 'ready', id });
+    }
+    if (outcome.ok) return this.#fail(id, managed, 'the others serve on');
+    this.#outcomes.set(id, outcome);
+    this.handle({ kind: 'failed', id, reason: outcome.reason ?? 'did not get ready' });
   }
 
   async #drain(id: number): Promise<void> {
@@ -141,7 +187,7 @@ class RolloutRun {
     const unwatch = fresh.watch(() => {
       if (fresh.instance.state.kind !== 'online') this.#fellOver(fresh);
     });
-    const outcome = await takeDown(this.#ports, old);
+    const outcome = await takeDown(this.#ports, old, 'covered');
     // One that was ready and fell over since is no better than one that never got ready.
     if (fresh.instance.state.kind !== 'online') this.#fellOver(fresh);
     else this.#outcomes.set(id, outcome.ok ? succeeded(old) : outcome);
@@ -162,6 +208,6 @@ class RolloutRun {
   async #discard(id: number): Promise<void> {
     const candidate = this.#app.dropCandidate(id);
     if (!candidate) return;
-    await takeDown(this.#ports, candidate);
+    await takeDown(this.#ports, candidate, 'covered');
   }
 }

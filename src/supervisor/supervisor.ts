@@ -4,7 +4,7 @@ import type { AppSnapshot, Outcome, RunParams, SupervisorEvents } from '../proto
 import { ManagedApp } from './managed-app.ts';
 import { operate, takeDown } from './operations.ts';
 import type { Ports } from './ports.ts';
-import { type Reload, reload } from './reload.ts';
+import { type Reload, type ReloadOptions, reload } from './reload.ts';
 
 /** The data plane: runs the instances of its apps and goes on whatever happens to the daemon. */
 export class Supervisor {
@@ -29,7 +29,7 @@ export class Supervisor {
    * anything else is refused until it is over.
    * @throws UpkeepError APP_BUSY before anything is done.
    */
-  async run({ kind, apps, ids }: RunParams): Promise<readonly Outcome[]> {
+  async run({ kind, apps, ids, canaryMs = 0 }: RunParams): Promise<readonly Outcome[]> {
     const callsOff = kind === 'stop' || kind === 'restart' || kind === 'delete';
     for (const { key, spec } of apps) {
       if (this.#reloads.has(key) && !callsOff && kind !== 'reset') {
@@ -58,7 +58,9 @@ export class Supervisor {
         if (kind !== 'delete' && kind !== 'reload') app.record = record;
         const here = ids.filter((id) => app.has(id));
         const result =
-          kind === 'reload' ? await this.#reload(app, record, here) : await operate(this.#ports, app, here, kind);
+          kind === 'reload'
+            ? await this.#reload(app, record, here, { canaryMs })
+            : await operate(this.#ports, app, here, kind);
         if (kind === 'delete') {
           if (app.ids.length === 0) this.#apps.delete(record.key);
           for (const id of here) this.#changed(id);
@@ -90,14 +92,19 @@ export class Supervisor {
     await Promise.all(reloads.map(({ outcomes }) => outcomes));
     const all = [...this.#apps.values()].flatMap((app) => app.ids.flatMap((id) => app.occupants(id)));
     const alive = all.filter(({ instance }) => pidOf(instance) !== null);
-    await Promise.all(all.map((managed) => takeDown(this.#ports, managed)));
+    await Promise.all(all.map((managed) => takeDown(this.#ports, managed, 'final')));
     for (const managed of all) managed.dispose();
     this.#ports.logs.close();
     return alive.length;
   }
 
-  async #reload(app: ManagedApp, record: RunParams['apps'][number], ids: readonly number[]): Promise<Outcome[]> {
-    const running = reload(this.#ports, app, record, ids);
+  async #reload(
+    app: ManagedApp,
+    record: RunParams['apps'][number],
+    ids: readonly number[],
+    options: ReloadOptions,
+  ): Promise<Outcome[]> {
+    const running = reload(this.#ports, app, record, ids, options);
     this.#reloads.set(record.key, running);
     try {
       return await running.outcomes;
@@ -119,6 +126,7 @@ export class Supervisor {
     const ids = [...this.#changedIds];
     this.#changedIds.clear();
     const apps = [...this.#apps.values()];
+    if (apps.every((app) => app.isSettled)) this.#ports.launcher.settled(apps.some((app) => app.isRunning));
     const instances = ids.flatMap((id) => apps.find((app) => app.has(id))?.instanceSnapshot(id) ?? []);
     const known = new Set(instances.map(({ id }) => id));
     this.#onChanged({ instances, removed: ids.filter((id) => !known.has(id)) });

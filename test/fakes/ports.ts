@@ -1,4 +1,6 @@
+import type { Socket } from 'node:net';
 import type { AppSpec } from '../../src/domain/app-spec.ts';
+import type { DrainOrder } from '../../src/domain/instance.ts';
 import type { Slot } from '../../src/protocol/messages.ts';
 import type {
   Clock,
@@ -60,6 +62,8 @@ export class FakeProcess implements RunningProcess {
   readonly request: LaunchRequest;
   readonly signals: string[] = [];
   asked: string | null = null;
+  drain: DrainOrder | null = null;
+  drainEnded = false;
   awaited = false;
   forgotten = false;
   alive = true;
@@ -91,8 +95,9 @@ export class FakeProcess implements RunningProcess {
     this.emit({ kind: 'listening', address });
   }
 
-  readonly askShutdown = (signal: string): void => {
+  readonly askShutdown = (signal: string, drain: DrainOrder | null): void => {
     this.asked = signal;
+    this.drain = drain;
     if (this.#script.obeys) this.#later(() => this.exit());
   };
 
@@ -102,6 +107,12 @@ export class FakeProcess implements RunningProcess {
     const ends = signal === 'SIGKILL' ? !immortal : obeys && signal !== 'SIGHUP';
     if (ends) this.#later(() => this.exit(null, signal));
   };
+
+  readonly endDrain = (): void => {
+    this.drainEnded = true;
+  };
+
+  readonly connect = (): Promise<Socket> => Promise.reject(new Error('there is nothing to connect to'));
 
   readonly awaitTree = (): void => {
     this.awaited = true;
@@ -158,6 +169,13 @@ class FakeLauncher implements Launcher {
       if (process.alive) script.run(process);
     });
     return process;
+  };
+
+  /** What it was last told: whether anything runs. */
+  running: boolean | null = null;
+
+  readonly settled = (running: boolean): void => {
+    this.running = running;
   };
 
   get alive(): readonly FakeProcess[] {

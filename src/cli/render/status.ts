@@ -13,6 +13,7 @@ export function colourStatus(view: Pick<InstanceView, 'state' | 'draining'>): st
     case 'online':
       return green(word);
     case 'starting':
+    case 'draining':
     case 'stopping':
     case 'backoff':
       return yellow(word);

@@ -56,6 +56,7 @@ function pm2Status({ state }: InstanceView): string {
     case 'backoff':
       return 'waiting restart';
     case 'online':
+    case 'draining':
     case 'stopping':
     case 'stopped':
     case 'errored':

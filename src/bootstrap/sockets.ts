@@ -1,0 +1,267 @@
+import type { Server, Socket } from 'node:net';
+import type { FromSockets, SocketQuery, ToSockets } from '../protocol/ipc.ts';
+
+/**
+ * The worker's side of sockets that the supervisor holds: server.listen() is given such a socket instead of one of its
+ * own, and a worker that has more than its share of the connections passes new ones on. docs/sockets.md explains it.
+ */
+
+/** A worker tells its load this often at most, and only when it changed. */
+const TELL_MS = 10;
+/** It passes on one connection within this time at most: the supervisor must not become the way for all of them. */
+const PASS_ON_MS = 2;
+/** For this long a worker that has too many steps back, so that a sibling accepts the next one. */
+const STEP_BACK_MS = 0.05;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const ECANCELED = -125;
+
+type OnConnection = (this: Handle, status: number, client?: Handle) => void;
+
+/** Node's TCP and Pipe wraps, or what stands for one where the supervisor accepts. */
+interface Handle {
+  onconnection?: OnConnection | null;
+  close: (callback?: () => void) => void;
+  listen: (backlog: number) => number;
+  ref?: () => void;
+  unref?: () => void;
+  getsockname?: (out: Record<string, unknown>) => number;
+}
+
+interface Shared {
+  readonly key: string;
+  readonly server: Server;
+  readonly handle: Handle;
+  /** Sockets of workers that are gone, which this one has taken over. */
+  readonly more: Handle[];
+  /** What Node itself does with a connection. */
+  deliver: OnConnection | null;
+  /** More open connections than this are passed on. */
+  limit: number;
+  told: number;
+  passedOnAt: number;
+  closed: boolean;
+}
+
+type Query = Omit<SocketQuery, 'index'> & { readonly fd?: number };
+type GotHandle = (errno: number, handle: Handle | null) => void;
+type GetServer = (server: object, query: Query, done: GotHandle) => void;
+
+export type SendToSupervisor = (body: FromSockets, handle?: unknown, sent?: () => void) => void;
+
+export interface WorkerSockets {
+  readonly handle: (message: ToSockets, handle: unknown) => void;
+  /** Gives all sockets back. What is on its way to this worker still arrives and is served. */
+  readonly stopListening: () => void;
+}
+
+export function shareSockets(send: SendToSupervisor): WorkerSockets {
+  const cluster = require('node:cluster') as typeof import('node:cluster').default & { _getServer: GetServer };
+  const { Server: NetServer } = require('node:net') as typeof import('node:net');
+  const requests = new Map<number, (message: Extract<ToSockets, { kind: 'socket' }>, handle: unknown) => void>();
+  const shared = new Map<string, Shared>();
+  const indexes = new Map<string, Set<number>>();
+  const lock = new Int32Array(new SharedArrayBuffer(4));
+  let nextRequest = 1;
+  let telling: NodeJS.Timeout | null = null;
+  let draining = false;
+
+  const nodesOwn = cluster._getServer;
+  cluster._getServer = (server, query, done) => {
+    // Datagrams, and descriptors of the supervisor: as Node shares them.
+    const { fd } = query;
+    if (!(server instanceof NetServer) || (typeof fd === 'number' && fd >= 0)) return nodesOwn(server, query, done);
+    const name = [query.address, query.port, query.addressType].join(' ');
+    const taken = indexes.get(name) ?? new Set<number>();
+    indexes.set(name, taken);
+    let index = 0;
+    while (taken.has(index)) index++;
+    taken.add(index);
+
+    const request = nextRequest++;
+    requests.set(request, (message, raw) => {
+      const { errno } = message;
+      if (errno !== 0 || draining) {
+        taken.delete(index);
+        (raw as Handle | undefined)?.close();
+        if (errno === 0) send({ kind: 'close-socket', socket: message.socket });
+        return done(errno === 0 ? ECANCELED : errno, null);
+      }
+      const handle = message.accepts === 'worker' ? (raw as Handle) : standIn(message.sockname);
+      const entry: Shared = {
+        key: message.socket,
+        server,
+        handle,
+        more: [],
+        deliver: null,
+        limit: Number.POSITIVE_INFINITY,
+        told: 0,
+        passedOnAt: 0,
+        closed: false,
+      };
+      shared.set(entry.key, entry);
+      const close = handle.close;
+      handle.close = (...args) => {
+        handle.close = close;
+        taken.delete(index);
+        leave(entry);
+        close.apply(handle, args);
+      };
+      done(0, handle);
+      // It listens now, and Node has set what it does with a connection; unless listening failed.
+      entry.deliver = handle.onconnection ?? null;
+      if (!entry.deliver) return entry.closed ? undefined : handle.close();
+      if (message.shares) handle.onconnection = (status, client) => accept(entry, status, client);
+      onConnectionEnd(server, tellSoon);
+      if (cluster.worker) (cluster.worker as unknown as { state: string }).state = 'listening';
+    });
+    const { address, port, addressType, flags, backlog } = query;
+    const asked = { address, port, addressType, flags: flags ?? 0, backlog: backlog ?? 511, index };
+    send({ kind: 'open-socket', request, ...asked, address: address ?? null });
+  };
+
+  const disconnect = cluster.worker?.disconnect;
+  if (cluster.worker && disconnect) {
+    cluster.worker.disconnect = function (this: typeof cluster.worker) {
+      stopListening();
+      return disconnect.call(this);
+    } as typeof disconnect;
+  }
+
+  function accept(entry: Shared, status: number, client: Handle | undefined): void {
+    if (status !== 0 || !client || openIn(entry) <= entry.limit) return deliver(entry, status, client);
+    const now = performance.now();
+    if (now - entry.passedOnAt >= PASS_ON_MS) {
+      entry.passedOnAt = now;
+      // Not a byte of it has been read. The supervisor has a descriptor of its own by the time this one is closed.
+      return send({ kind: 'pass-on', socket: entry.key }, client, () => client.close());
+    }
+    deliver(entry, status, client);
+    Atomics.wait(lock, 0, 0, STEP_BACK_MS);
+  }
+
+  function deliver(entry: Shared, status: number, client: Handle | undefined): void {
+    entry.deliver?.call(entry.handle, status, client);
+    tellSoon();
+  }
+
+  function tellSoon(): void {
+    telling ??= setTimeout(() => {
+      telling = null;
+      for (const entry of shared.values()) {
+        const open = openIn(entry);
+        if (open !== entry.told) {
+          entry.told = open;
+          send({ kind: 'load', socket: entry.key, open });
+        }
+      }
+    }, TELL_MS).unref();
+  }
+
+  function leave(entry: Shared): void {
+    if (entry.closed) return;
+    entry.closed = true;
+    for (const handle of entry.more) handle.close();
+    shared.delete(entry.key);
+    send({ kind: 'close-socket', socket: entry.key });
+  }
+
+  function stopListening(): void {
+    draining = true;
+    for (const entry of [...shared.values()]) entry.handle.close();
+  }
+
+  function take({ connection, socket, head }: Extract<ToSockets, { kind: 'take' }>, client: Handle): void {
+    const entry = shared.get(socket);
+    if (!entry?.deliver) {
+      client.close();
+      return send({ kind: 'declined', connection });
+    }
+    if (head !== '') {
+      entry.server.prependOnceListener('connection', (accepted: Socket) => {
+        accepted.unshift(Buffer.from(head, 'base64'));
+      });
+    }
+    deliver(entry, 0, client);
+    send({ kind: 'took', connection });
+  }
+
+  return {
+    stopListening,
+    handle: (message, handle) => {
+      switch (message.kind) {
+        case 'socket': {
+          const answer = requests.get(message.request);
+          requests.delete(message.request);
+          return answer?.(message, handle);
+        }
+        case 'also-socket': {
+          const entry = shared.get(message.socket);
+          const raw = handle as Handle | undefined;
+          if (!raw) return;
+          if (!entry) return raw.close();
+          raw.onconnection = (status, client) => deliver(entry, status, client);
+          entry.more.push(raw);
+          raw.listen(511);
+          return;
+        }
+        case 'mean': {
+          const entry = shared.get(message.socket);
+          if (entry) entry.limit = message.mean < 0 ? Number.POSITIVE_INFINITY : fairShare(message.mean);
+          return;
+        }
+        case 'offer':
+          return send({ kind: 'claim', connection: message.connection });
+        case 'take':
+          if (handle) take(message, handle as Handle);
+          return;
+      }
+    },
+  };
+}
+
+/** Some slack, so that workers that are about even leave each other alone. */
+function fairShare(mean: number): number {
+  return 1.15 * mean + 0.5;
+}
+
+/** Node calls this method of a server whenever one of its connections has ended. */
+function onConnectionEnd(server: Server, ended: () => void): void {
+  const node = server as Server & { _emitCloseIfDrained?: () => void };
+  const original = node._emitCloseIfDrained;
+  if (!original) return;
+  node._emitCloseIfDrained = function () {
+    ended();
+    return original.call(this);
+  };
+}
+
+function openIn({ server }: Shared): number {
+  return (server as Server & { _connections?: number })._connections ?? 0;
+}
+
+/** What a server holds where the supervisor accepts for it: it keeps the process alive, and knows its address. */
+function standIn(sockname: Readonly<Record<string, unknown>>): Handle {
+  let alive: NodeJS.Timeout | null = null;
+  const ref = (): void => {
+    alive ??= setInterval(() => {}, LONGEST_TIMER_MS);
+  };
+  const unref = (): void => {
+    if (alive) clearInterval(alive);
+    alive = null;
+  };
+  ref();
+  return {
+    listen: () => 0,
+    // Node takes the end of a handle for immediate, and its callback for later.
+    close: (callback) => {
+      unref();
+      if (callback) setImmediate(callback);
+    },
+    ref,
+    unref,
+    getsockname: (out) => {
+      Object.assign(out, sockname);
+      return 0;
+    },
+  };
+}

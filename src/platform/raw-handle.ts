@@ -1,0 +1,51 @@
+import * as net from 'node:net';
+
+/** What Node's servers and sockets stand on: its TCP and Pipe wraps, as far as they are used here. */
+export interface RawHandle {
+  onconnection?: ((status: number, client?: RawHandle) => void) | null;
+  readonly listen: (backlog: number) => number;
+  readonly close: () => void;
+  readonly getsockname?: (out: Record<string, unknown>) => number;
+  readonly getpeername?: (out: Record<string, unknown>) => number;
+}
+
+export interface BindRequest {
+  readonly address: string | null;
+  readonly port: number;
+  readonly addressType: number;
+  readonly flags: number;
+}
+
+/** libuv's UV_TCP_REUSEPORT, which Node passes on from 22.12. */
+export const REUSE_PORT = 2;
+
+type CreateServerHandle = (
+  address: string | null,
+  port: number,
+  addressType: number,
+  fd: undefined,
+  flags: number,
+) => RawHandle | number;
+
+/** Binds a socket that accepts nothing yet. @returns the negative errno when it cannot be. */
+export function bind({ address, port, addressType, flags }: BindRequest): RawHandle | number {
+  const { _createServerHandle: create } = net as unknown as { _createServerHandle: CreateServerHandle };
+  const handle = create(address, port, addressType, undefined, flags);
+  if (typeof handle === 'number') return handle;
+  // An address in use is told only when the socket is first asked for something.
+  const errno = handle.getsockname?.({}) ?? 0;
+  if (errno === 0) return handle;
+  handle.close();
+  return errno;
+}
+
+export function canReusePort(version: string = process.versions.node): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return process.platform === 'linux' && (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12));
+}
+
+export function nameOf(handle: RawHandle): Record<string, unknown> {
+  const name = {};
+  handle.getsockname?.(name);
+  return name;
+}

@@ -1,0 +1,60 @@
+import { Socket } from 'node:net';
+import type { RawHandle } from './raw-handle.ts';
+
+/** The head of a first request is read up to this size, and for this long. */
+const HEAD_BYTES = 16_384;
+const HEAD_MS = 5000;
+
+/** The address of the other end; '' for a unix socket. */
+export function addressOf(client: RawHandle): string {
+  const name: Record<string, unknown> = {};
+  client.getpeername?.(name);
+  return String(name['address'] ?? '');
+}
+
+/** Rendezvous hashing (FNV-1a): of all slots the client goes to the one that weighs most, so few move when one goes. */
+export function weigh(client: string, slot: number): number {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(`${client}\0${slot}`)) hash = Math.imul(hash ^ byte, 0x01000193);
+  hash ^= hash >>> 15;
+  return Math.imul(hash, 0x2c1b3c6d) >>> 0;
+}
+
+export function cookieIn(head: string, cookie: string): string | null {
+  const line = /^cookie:(.*)$/im.exec(head)?.[1] ?? '';
+  for (const pair of line.split(';')) {
+    const at = pair.indexOf('=');
+    if (at !== -1 && pair.slice(0, at).trim() === cookie) return pair.slice(at + 1).trim();
+  }
+  return null;
+}
+
+/** Reads a connection until its first head is complete. @returns what was read, in base64, and the cookie's value. */
+export function readHead(client: RawHandle, cookie: string): Promise<{ head: string; value: string | null }> {
+  return new Promise((resolve) => {
+    const socket = new Socket({ handle: client, allowHalfOpen: true } as ConstructorParameters<typeof Socket>[0]);
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const done = (): void => {
+      clearTimeout(timer);
+      socket.removeAllListeners();
+      socket.on('error', () => {});
+      // The handle goes on without the socket that has read from it.
+      const raw = socket as unknown as { _handle: { readStop: () => void; onread: () => void } | null };
+      raw._handle?.readStop();
+      raw._handle = null;
+      const read = Buffer.concat(chunks);
+      resolve({ head: read.toString('base64'), value: cookieIn(read.toString('latin1'), cookie) });
+    };
+    const timer = setTimeout(done, HEAD_MS);
+    socket.on('error', done);
+    socket.on('end', done);
+    socket.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      size += chunk.length;
+      // A TLS handshake does not begin with a letter; its cookies cannot be seen.
+      if (size >= HEAD_BYTES || chunk.includes('\r\n\r\n') || !/^[A-Z]/.test(String.fromCharCode(chunks[0]?.[0] ?? 0)))
+        done();
+    });
+  });
+}
