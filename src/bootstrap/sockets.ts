@@ -115,8 +115,9 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
       if (cluster.worker) (cluster.worker as unknown as { state: string }).state = 'listening';
     });
     const { address, port, addressType, flags, backlog } = query;
-    const asked = { address, port, addressType, flags: flags ?? 0, backlog: backlog ?? 511, index };
-    send({ kind: 'open-socket', request, ...asked, address: address ?? null });
+    // Node leaves out, or sets to false, what was not asked for.
+    const asked = { port, addressType, flags: Number(flags) || 0, backlog: Number(backlog) || 511, index };
+    send({ kind: 'open-socket', request, address: address ?? null, ...asked });
   };
 
   const disconnect = cluster.worker?.disconnect;
