@@ -83,7 +83,11 @@ function install(sendToSupervisor: Send): void {
         return drain?.begin();
       case 'end-drain':
         return drain?.end();
-      default:
+      case 'socket':
+      case 'also-socket':
+      case 'mean':
+      case 'offer':
+      case 'take':
         return sockets?.handle(body, handle);
     }
   };

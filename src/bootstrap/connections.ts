@@ -21,7 +21,7 @@ export class Connections {
   #sweepAt = SWEEP_AT;
 
   add(socket: Socket): void {
-    this.#sockets.add(socket as HttpSocket);
+    this.#sockets.add(socket);
     if (this.#sockets.size >= this.#sweepAt) this.#sweep();
   }
 

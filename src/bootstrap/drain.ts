@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
-import type { DrainOrder } from '../domain/instance.ts';
+import type { DrainOrder } from '../protocol/ipc.ts';
 import { type Connections, type HttpSocket, isHttp } from './connections.ts';
 
 /**

@@ -116,7 +116,7 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
     });
     const { address, port, addressType, flags, backlog } = query;
     // Node leaves out, or sets to false, what was not asked for.
-    const asked = { port, addressType, flags: Number(flags) || 0, backlog: Number(backlog) || 511, index };
+    const asked = { port, addressType, flags: flags || 0, backlog: backlog || 511, index };
     send({ kind: 'open-socket', request, address: address ?? null, ...asked });
   };
 
@@ -125,7 +125,7 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
     cluster.worker.disconnect = function (this: typeof cluster.worker) {
       stopListening();
       return disconnect.call(this);
-    } as typeof disconnect;
+    };
   }
 
   function accept(entry: Shared, status: number, client: Handle | undefined): void {
@@ -168,7 +168,7 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
 
   function stopListening(): void {
     draining = true;
-    for (const entry of [...shared.values()]) entry.handle.close();
+    for (const entry of shared.values()) entry.handle.close();
   }
 
   function take({ connection, socket, head }: Extract<ToSockets, { kind: 'take' }>, client: Handle): void {

@@ -52,7 +52,7 @@ export const SCHEMAS = {
   balance: anyOf('auto', 'rr', 'kernel', 'sticky'),
   sticky_cookie: value.text,
   max_memory_restart: value.size,
-  cron_restart: value.text,
+  cron_restart: value.cron,
   uid: value.textOrNumber,
   gid: value.textOrNumber,
 } as const satisfies Record<string, v.GenericSchema>;

@@ -102,7 +102,7 @@ export function resolveApp(
       mode: options.balance ?? (options.sticky_cookie === undefined ? 'auto' : 'sticky'),
       cookie: options.sticky_cookie ?? null,
     },
-    maxMemoryBytes: options.max_memory_restart ?? null,
+    maxMemoryBytes: options.max_memory_restart || null,
     cron: options.cron_restart ?? null,
     autostart: options.autostart ?? true,
     uid: options.uid === undefined ? null : numericId(options.uid, 'uid'),

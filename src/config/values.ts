@@ -73,6 +73,18 @@ export const size: v.GenericSchema<unknown, number> = v.union(
   'expected bytes, or a text such as 300M or 1G',
 );
 
+/** null, as 0 or false gives, for never. */
+export const cron: v.GenericSchema<unknown, string | null> = v.union(
+  [
+    v.pipe(
+      v.union([v.literal(0), v.literal(false), v.picklist(['0', 'false'])]),
+      v.transform(() => null),
+    ),
+    text,
+  ],
+  'expected a cron pattern, such as "0 4 * * *", or 0 for never',
+);
+
 const port = v.pipe(count, v.minValue(1, 'expected a port'), v.maxValue(65_535, 'expected a port'));
 const asked = {
   http: v.optional(v.pipe(text, v.startsWith('/', 'expected a path, such as /healthz'))),

@@ -400,6 +400,13 @@ function drainTimes(
   return { timeoutMs, streamTimeoutMs, order: { lingerMs, staggerMs: Math.min(streamTimeoutMs / 4, MOST_STAGGER_MS) } };
 }
 
+/** From the command to SIGKILL. */
+export function longestStopMs(policy: InstancePolicy, how: StopHow): number {
+  const { timeoutMs, streamTimeoutMs } = drainTimes(policy, how);
+  const drainMs = policy.mode === 'cluster' ? Math.max(timeoutMs, streamTimeoutMs) : 0;
+  return drainMs + policy.stop.killTimeoutMs;
+}
+
 /** Another command while it drains: it decides what comes after, and one that stops for good shortens the drain. */
 function redirectDrain(
   instance: Instance,

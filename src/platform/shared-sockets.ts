@@ -84,7 +84,7 @@ export class SharedSockets {
   readonly #listeners = new Map<string, Listener>();
   readonly #connections = new Map<number, Connection>();
   #nextConnection = 1;
-  #meanTimer: NodeJS.Timeout | null = null;
+  #tellingMean = false;
   #pair: { readonly handle: RawHandle; readonly port: number } | null = null;
   readonly #expected = new Map<number, (client: RawHandle) => void>();
 
@@ -378,8 +378,10 @@ export class SharedSockets {
   #tellMean(listener: Listener): void {
     if (listener.way !== 'shared') return;
     listener.dirty = true;
-    this.#meanTimer ??= setTimeout(() => {
-      this.#meanTimer = null;
+    if (this.#tellingMean) return;
+    this.#tellingMean = true;
+    setTimeout(() => {
+      this.#tellingMean = false;
       for (const each of this.#listeners.values()) if (each.dirty) tellMean(each);
     }, MEAN_MS);
   }

@@ -9,7 +9,7 @@ const HEAD_MS = 5000;
 export function addressOf(client: RawHandle): string {
   const name: Record<string, unknown> = {};
   client.getpeername?.(name);
-  return String(name['address'] ?? '');
+  return typeof name['address'] === 'string' ? name['address'] : '';
 }
 
 /** Rendezvous hashing (FNV-1a): of all slots the client goes to the one that weighs most, so few move when one goes. */

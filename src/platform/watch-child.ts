@@ -69,7 +69,12 @@ export function watchChild(
       case 'took':
       case 'declined':
         return sockets?.handle(event, handle);
-      default:
+      case 'main-ran':
+      case 'listening':
+      case 'uncaught':
+      case 'only-streams':
+      case 'drained':
+      case 'want-signal':
         return emit?.(event);
     }
   };

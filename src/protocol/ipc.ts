@@ -1,5 +1,7 @@
 import type { DrainOrder } from '../domain/instance.ts';
 
+export type { DrainOrder } from '../domain/instance.ts';
+
 /**
  * What crosses the IPC channel between a supervisor and the bootstrap inside the user's Node.js process.
  * `cmd` starts with NODE_, so that Node emits it as 'internalMessage': the app's own 'message' handlers never see it.

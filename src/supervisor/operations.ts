@@ -1,5 +1,5 @@
 import { START_DEADLINE_MS } from '../domain/app-spec.ts';
-import { STOPPED_BY_COMMAND, type StopHow } from '../domain/instance.ts';
+import { longestStopMs, STOPPED_BY_COMMAND, type StopHow } from '../domain/instance.ts';
 import type { OperationKind, Outcome } from '../protocol/messages.ts';
 import { explainFailure } from './explain.ts';
 import type { ManagedApp } from './managed-app.ts';
@@ -39,7 +39,9 @@ export async function bringUp(
     return failed ? { ...failedWith(managed, ''), ...explainFailure(managed, ports) } : null;
   };
   managed.send(event);
-  const limitMs = stopLimitMs(managed) + Math.max(START_DEADLINE_MS, managed.spec.ready.listenTimeoutMs * 2);
+  const { policy } = managed.instance;
+  const stopMs = event.kind === 'restart' ? longestStopMs(policy, event.how) : policy.stop.killTimeoutMs;
+  const limitMs = stopMs + Math.max(START_DEADLINE_MS, managed.spec.ready.listenTimeoutMs * 2);
   return (
     (await watchUntil(ports, managed, settled, limitMs)) ??
     failedWith(
@@ -50,11 +52,6 @@ export async function bringUp(
   );
 }
 
-/** More than all the deadlines of a stop can take together. */
-function stopLimitMs({ spec }: ManagedInstance): number {
-  return spec.drain.streamTimeoutMs + spec.stop.killTimeoutMs;
-}
-
 /** Sends stop, and waits until nothing of the instance is left. */
 export async function takeDown(ports: Ports, managed: ManagedInstance, how: StopHow): Promise<Outcome> {
   managed.send({ kind: 'stop', how });
@@ -63,7 +60,7 @@ export async function takeDown(ports: Ports, managed: ManagedInstance, how: Stop
     if (state.kind === 'stopped') return succeeded(managed);
     return state.kind === 'errored' ? failedWith(managed, state.reason) : null;
   };
-  const limitMs = stopLimitMs(managed) + STOP_SLACK_MS;
+  const limitMs = longestStopMs(managed.instance.policy, how) + STOP_SLACK_MS;
   const outcome = await watchUntil(ports, managed, settled, limitMs);
   return (
     outcome ?? failedWith(managed, `process ${managed.pid ?? ''} is still there after ${limitMs} ms, SIGKILL and all`)

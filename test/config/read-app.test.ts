@@ -109,15 +109,15 @@ describe('options of pm2', () => {
   const warnings = (raw: unknown) => readApp(raw, WHERE).warnings;
 
   test('that are not there yet are warned of, and ignored', () => {
-    assert.deepEqual(warnings({ script: 'a.js', watch: true, max_memory_restart: '100M' }), [
+    assert.deepEqual(warnings({ script: 'a.js', watch: true, time: true }), [
       `${WHERE}: watch is not supported yet, and ignored`,
-      `${WHERE}: max_memory_restart is not supported yet, and ignored`,
+      `${WHERE}: time is not supported yet, and ignored`,
     ]);
     assert.deepEqual(options({ script: 'a.js', watch: true }), { script: 'a.js' });
   });
 
   test('that are off need no warning', () => {
-    assert.deepEqual(warnings({ watch: false, max_memory_restart: 0, cron_restart: '0' }), []);
+    assert.deepEqual(warnings({ watch: false, time: false, max_memory_restart: 0, cron_restart: 0 }), []);
   });
 
   test('that mean nothing here are passed over', () => {

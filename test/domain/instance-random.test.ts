@@ -9,6 +9,7 @@ import {
   instancePolicy,
   newInstance,
   pidOf,
+  type StopHow,
   step,
   type Timer,
 } from '../../src/domain/instance.ts';
@@ -48,11 +49,13 @@ const exits: fc.Arbitrary<Exit> = fc.constantFrom(
   { code: 3, signal: null },
   { code: null, signal: 'SIGSEGV' },
 );
-const timers: readonly Timer[] = ['grace', 'listen', 'ready', 'kill', 'backoff'];
+const timers: readonly Timer[] = ['grace', 'listen', 'ready', 'drain', 'kill', 'backoff'];
+const how = fc.constantFrom('covered' as const, 'gap' as const, 'final' as const);
 const command = fc.constantFrom('start' as const, 'stop' as const, 'restart' as const, 'reset' as const);
 
 const anyEvent: fc.Arbitrary<InstanceEvent> = fc.oneof(
-  command.map((kind) => ({ kind })),
+  fc.tuple(command, how).map(([kind, how]) => ({ kind, how })),
+  fc.constantFrom('only-streams' as const, 'drained' as const).map((kind) => ({ kind })),
   fc.integer({ min: 1, max: 99_999 }).map((pid) => ({ kind: 'spawned' as const, pid })),
   fc.constant({ kind: 'spawn-failed' as const, reason: 'no such file' }),
   fc.constantFrom('main-ran' as const, 'listening' as const, 'ready' as const).map((kind) => ({ kind })),
@@ -62,7 +65,7 @@ const anyEvent: fc.Arbitrary<InstanceEvent> = fc.oneof(
 );
 
 function checkShape({ state, restarts, history }: Instance): void {
-  const hasProcess = state.kind === 'starting' || state.kind === 'online' || state.kind === 'stopping';
+  const hasProcess = ['starting', 'online', 'draining', 'stopping'].includes(state.kind);
   assert.equal('pid' in state, hasProcess);
   if (!hasProcess) assert.equal(pidOf({ state }), null);
   assert.ok(restarts >= 0 && history.unstable >= 0 && history.backoffMs >= 0);
@@ -86,22 +89,23 @@ test('step is total: any event in any state gives a state, and what it does is p
   );
 });
 
+type Progress = 'main-ran' | 'listening' | 'ready' | 'only-streams' | 'drained';
+
 /** What the world may do next; each is skipped where it makes no sense. */
 type Move =
-  | { readonly kind: 'command'; readonly command: 'start' | 'stop' | 'restart' | 'reset' }
+  | { readonly kind: 'command'; readonly command: 'start' | 'stop' | 'restart' | 'reset'; readonly how: StopHow }
   | { readonly kind: 'spawn-ends'; readonly ok: boolean }
-  | { readonly kind: 'progress'; readonly what: 'main-ran' | 'listening' | 'ready' }
+  | { readonly kind: 'progress'; readonly what: Progress }
   | { readonly kind: 'exit'; readonly exit: Exit; readonly treeAlive: boolean }
   | { readonly kind: 'tree-ends' }
   | { readonly kind: 'next-timer' };
 
 const move: fc.Arbitrary<Move> = fc.oneof(
-  command.map((command) => ({ kind: 'command' as const, command })),
+  fc.tuple(command, how).map(([command, how]) => ({ kind: 'command' as const, command, how })),
   fc.boolean().map((ok) => ({ kind: 'spawn-ends' as const, ok })),
-  fc.constantFrom('main-ran' as const, 'listening' as const, 'ready' as const).map((what) => ({
-    kind: 'progress' as const,
-    what,
-  })),
+  fc
+    .constantFrom<Progress[]>('main-ran', 'listening', 'ready', 'only-streams', 'drained')
+    .map((what) => ({ kind: 'progress' as const, what })),
   fc.record({ kind: fc.constant('exit' as const), exit: exits, treeAlive: fc.boolean() }),
   fc.constant({ kind: 'tree-ends' as const }),
   fc.constant({ kind: 'next-timer' as const }),
@@ -133,7 +137,7 @@ class World {
       case 'command':
         if (move.command === 'stop') this.#wantedUp = false;
         else if (move.command !== 'reset') this.#wantedUp = true;
-        return this.#send({ kind: move.command });
+        return this.#send({ kind: move.command, how: move.how });
       case 'spawn-ends':
         if (!this.#spawning) return;
         this.#spawning = false;
@@ -209,8 +213,10 @@ class World {
         this.#tree = { killed: this.#killed };
         return;
       case 'set-timer':
+        this.#timers = this.#timers.filter(({ timer }) => timer !== effect.timer);
         this.#timers.push({ timer: effect.timer, at: this.#now + effect.ms });
         return;
+      case 'end-drain':
       case 'ask-shutdown':
         assert.ok(this.#process, 'only a process can be asked');
     }
@@ -222,7 +228,7 @@ test('in any world there is at most one process, and a stop is the end of it', (
     fc.property(policies, fc.boolean(), fc.array(move, { maxLength: 60 }), (policy, trial, moves) => {
       const world = new World(policy, trial);
       for (const next of moves) world.perform(next);
-      world.perform({ kind: 'command', command: 'stop' });
+      world.perform({ kind: 'command', command: 'stop', how: 'final' });
       world.settle();
       assert.match(world.instance.state.kind, /^(stopped|errored)$/);
       assert.ok(world.idle, 'nothing is left');

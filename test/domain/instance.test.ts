@@ -20,7 +20,12 @@ const SINCE = 90_000;
 const PID = 42;
 
 const SPAWN: InstanceEffect = { kind: 'spawn' };
-const ASK: InstanceEffect = { kind: 'ask-shutdown' };
+const ASK: InstanceEffect = { kind: 'ask-shutdown', drain: null };
+const asksToDrain = (lingerMs: number, staggerMs: number): InstanceEffect => ({
+  kind: 'ask-shutdown',
+  drain: { lingerMs, staggerMs },
+});
+const END_DRAIN: InstanceEffect = { kind: 'end-drain' };
 const AWAIT_TREE: InstanceEffect = { kind: 'await-tree' };
 const sends = (signal: string, tree = true): InstanceEffect => ({ kind: 'signal', signal, tree });
 const sets = (timer: Timer, ms: number): InstanceEffect => ({ kind: 'set-timer', timer, ms });
@@ -32,8 +37,9 @@ const exits = (exit: Partial<Exit> = { code: 1 }, treeAlive = false): InstanceEv
 });
 
 const START: InstanceEvent = { kind: 'start' };
-const STOP: InstanceEvent = { kind: 'stop' };
-const RESTART: InstanceEvent = { kind: 'restart' };
+const STOP: InstanceEvent = { kind: 'stop', how: 'final' };
+const RESTART: InstanceEvent = { kind: 'restart', how: 'gap' };
+const RETIRE: InstanceEvent = { kind: 'stop', how: 'covered' };
 const SPAWNED: InstanceEvent = { kind: 'spawned', pid: PID };
 const SPAWN_FAILED: InstanceEvent = { kind: 'spawn-failed', reason: 'no such file' };
 const MAIN_RAN: InstanceEvent = { kind: 'main-ran' };
@@ -62,6 +68,15 @@ const stopping = (more: Partial<Extract<InstanceState, { kind: 'stopping' }>> = 
   wasReady: true,
   exit: null,
   killed: false,
+  next: { kind: 'stop' },
+  ...more,
+});
+const draining = (more: Partial<Extract<InstanceState, { kind: 'draining' }>> = {}): InstanceState => ({
+  kind: 'draining',
+  pid: PID,
+  since: SINCE,
+  from: NOW,
+  how: 'final',
   next: { kind: 'stop' },
   ...more,
 });
@@ -122,7 +137,13 @@ table('stop', [
     stopping(),
     [sets('kill', 1600), sends('SIGINT', false)],
   ],
-  ['asks a cluster worker to drain', inState(online, cluster), STOP, stopping(), [sets('kill', 1600), ASK]],
+  [
+    'asks a cluster worker to drain, within kill_timeout',
+    inState(online, cluster),
+    STOP,
+    draining(),
+    [sets('drain', 1600), asksToDrain(200, 400)],
+  ],
   ['asks by message where that is wanted', inState(online, byMessage), STOP, stopping(), [sets('kill', 1600), ASK]],
   [
     'cannot ask a worker that is not ready',
@@ -143,6 +164,84 @@ table('stop', [
   ['ends a backoff', inState(backoff), STOP, { kind: 'stopped', reason: 'stopped by command' }, []],
   ['clears errored', inState(errored), STOP, { kind: 'stopped', reason: 'stopped by command' }, []],
   ...ignores('is ignored', STOP, [stopped]),
+]);
+
+table('drain', [
+  [
+    'of one that others stand in for has all the time of its spec',
+    inState(online, cluster),
+    RETIRE,
+    draining({ how: 'covered' }),
+    [sets('drain', 30_000), asksToDrain(10_000, 5000)],
+  ],
+  [
+    'of one that is started again does not wait for idle clients and streams',
+    inState(online, cluster),
+    RESTART,
+    draining({ how: 'gap', next: thenStart }),
+    [sets('drain', 30_000), asksToDrain(200, 400)],
+  ],
+  [
+    'with only streams left gets their time, from its beginning',
+    inState(draining({ how: 'covered', from: NOW - 10_000 }), cluster),
+    { kind: 'only-streams' },
+    draining({ how: 'covered', from: NOW - 10_000 }),
+    [sets('drain', 50_000)],
+  ],
+  [
+    'with only streams left and their time over ends at once',
+    inState(draining({ from: NOW - 10_000 }), cluster),
+    { kind: 'only-streams' },
+    draining({ from: NOW - 10_000 }),
+    [sets('drain', 0)],
+  ],
+  [
+    'done, it is the turn of the app',
+    inState(draining({ next: thenStart }), cluster),
+    { kind: 'drained' },
+    stopping({ next: thenStart }),
+    [sets('kill', 1600)],
+  ],
+  [
+    'out of time, it is the turn of the app too',
+    inState(draining(), cluster),
+    fires('drain'),
+    stopping(),
+    [END_DRAIN, sets('kill', 1600)],
+  ],
+  [
+    'is shortened by a stop for good',
+    inState(draining({ how: 'covered', next: thenStart }), cluster),
+    STOP,
+    draining(),
+    [sets('drain', 1600)],
+  ],
+  ['is not prolonged by another command', inState(draining(), cluster), RETIRE, draining(), []],
+  ['goes on when a start follows it', inState(draining(), cluster), START, draining({ next: thenStart }), []],
+  [
+    'of which the process ends is the stop',
+    inState(draining(), cluster),
+    exits({ code: 0 }),
+    { kind: 'stopped', reason: 'stopped by command' },
+    [],
+  ],
+  [
+    'of which the process ends is half of a restart',
+    inState(draining({ next: thenStart }), cluster),
+    exits({ code: 0 }),
+    spawningNow,
+    [SPAWN],
+  ],
+  [
+    'of which the process ends waits for the rest of the tree',
+    inState(draining(), cluster),
+    exits({ code: 0 }, true),
+    stopping({ exit: { code: 0, signal: null } }),
+    [AWAIT_TREE, sets('kill', 1600)],
+  ],
+  ...ignores('word of its end is ignored', { kind: 'drained' }, [stopped, errored, backoff, online, stopping()]),
+  ...ignores('word of its streams is ignored', { kind: 'only-streams' }, [stopped, online, stopping()]),
+  ...ignores('its timer is ignored', fires('drain'), [stopped, online, stopping()]),
 ]);
 
 table('restart', [

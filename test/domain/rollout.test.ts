@@ -7,20 +7,27 @@ import {
   type Rollout,
   type RolloutEffect,
   type RolloutEvent,
+  type RolloutLimits,
   stepRollout,
 } from '../../src/domain/rollout.ts';
 
 const spawn = (id: number): RolloutEffect => ({ kind: 'spawn', id });
 const drain = (id: number): RolloutEffect => ({ kind: 'drain', id });
+const replace = (id: number): RolloutEffect => ({ kind: 'replace', id });
 const discard = (id: number): RolloutEffect => ({ kind: 'discard', id });
 const ready = (id: number): RolloutEvent => ({ kind: 'ready', id });
 const failed = (id: number): RolloutEvent => ({ kind: 'failed', id, reason: 'crashed' });
 const drained = (id: number): RolloutEvent => ({ kind: 'drained', id });
 const abort: RolloutEvent = { kind: 'abort', reason: 'stopped' };
 
+const ONE: RolloutLimits = { maxSurge: 1, maxUnavailable: 0 };
+
 const rollout = (more: Partial<Rollout>): Rollout => ({
+  limits: ONE,
+  canary: false,
   waiting: [],
-  starting: null,
+  starting: [],
+  inPlace: [],
   draining: [],
   done: [],
   failure: null,
@@ -30,32 +37,32 @@ const crashed = { id: 1, reason: 'crashed' };
 const calledOff = { id: null, reason: 'stopped' };
 
 test('it begins with the first id', () => {
-  const { rollout: begun, effects } = beginRollout([3, 1, 2]);
-  assert.deepEqual(begun, rollout({ starting: 3, waiting: [1, 2] }));
+  const { rollout: begun, effects } = beginRollout([3, 1, 2], ONE);
+  assert.deepEqual(begun, rollout({ starting: [3], waiting: [1, 2] }));
   assert.deepEqual(effects, [spawn(3)]);
 });
 
 test('of nothing it is over at once', () => {
-  const { rollout: begun, effects } = beginRollout([]);
+  const { rollout: begun, effects } = beginRollout([], ONE);
   assert.deepEqual([begun, effects, isOver(begun)], [rollout({}), [], true]);
 });
 
 describe('a step', () => {
   type Row = readonly [what: string, before: Rollout, event: RolloutEvent, after: Rollout, effects: RolloutEffect[]];
   const ignored = (what: string, before: Rollout, event: RolloutEvent): Row => [what, before, event, before, []];
-  const first = rollout({ starting: 1, waiting: [2] });
+  const first = rollout({ starting: [1], waiting: [2] });
   const broken = rollout({ failure: crashed, waiting: [2], draining: [0] });
   const rows: readonly Row[] = [
     [
       'ready drains the old one and starts the next beside that',
       first,
       ready(1),
-      rollout({ starting: 2, draining: [1] }),
+      rollout({ starting: [2], draining: [1] }),
       [drain(1), spawn(2)],
     ],
     [
       'ready of the last one only drains',
-      rollout({ starting: 2, draining: [1] }),
+      rollout({ starting: [2], draining: [1] }),
       ready(2),
       rollout({ draining: [1, 2] }),
       [drain(2)],
@@ -70,15 +77,15 @@ describe('a step', () => {
     ['drained is done', rollout({ draining: [1, 2] }), drained(1), rollout({ draining: [2], done: [1] }), []],
     [
       'drained starts nothing',
-      rollout({ starting: 2, draining: [1] }),
+      rollout({ starting: [2], draining: [1] }),
       drained(1),
-      rollout({ starting: 2, done: [1] }),
+      rollout({ starting: [2], done: [1] }),
       [],
     ],
     ['drained is awaited after a failure', broken, drained(0), { ...broken, draining: [], done: [0] }, []],
     [
       'abort discards what starts',
-      rollout({ starting: 1, waiting: [2], draining: [0] }),
+      rollout({ starting: [1], waiting: [2], draining: [0] }),
       abort,
       rollout({ waiting: [2], draining: [0], failure: calledOff }),
       [discard(1)],
@@ -92,10 +99,10 @@ describe('a step', () => {
     ],
     ignored('ready of another', first, ready(2)),
     ignored('failed of another', first, failed(2)),
-    ignored('failed of one that drains', rollout({ starting: 2, draining: [1] }), failed(1)),
+    ignored('failed of one that drains', rollout({ starting: [2], draining: [1] }), failed(1)),
     ignored('ready after the failure', broken, ready(1)),
     ignored('drained of one that never drained', first, drained(1)),
-    ignored('a second drained', rollout({ done: [1], starting: 2 }), drained(1)),
+    ignored('a second drained', rollout({ done: [1], starting: [2] }), drained(1)),
     ignored('abort after a failure', broken, abort),
     ignored('abort when all is over', rollout({ done: [1] }), abort),
   ];
@@ -103,12 +110,55 @@ describe('a step', () => {
     test(what, () => assert.deepEqual(stepRollout(before, event), { rollout: after, effects }));
 });
 
+describe('more than one at a time', () => {
+  const begin = (limits: RolloutLimits, canary = false) => beginRollout([1, 2, 3, 4], limits, canary);
+
+  test('as many start beside the old ones as the surge allows', () => {
+    const { rollout: begun, effects } = begin({ maxSurge: 2, maxUnavailable: 0 });
+    assert.deepEqual(effects, [spawn(1), spawn(2)]);
+    assert.deepEqual(stepRollout(begun, ready(2)).effects, [drain(2), spawn(3)]);
+  });
+
+  test('as many go first as may be unavailable', () => {
+    const { rollout: begun, effects } = begin({ maxSurge: 0, maxUnavailable: 1 });
+    assert.deepEqual(effects, [replace(1)]);
+    const next = stepRollout(begun, ready(1));
+    assert.deepEqual([next.effects, next.rollout.done], [[replace(2)], [1]]);
+  });
+
+  test('both ways at once', () => {
+    assert.deepEqual(begin({ maxSurge: 1, maxUnavailable: 2 }).effects, [spawn(1), replace(2), replace(3)]);
+  });
+
+  test('a canary is alone until it is ready', () => {
+    const { rollout: begun, effects } = begin({ maxSurge: 3, maxUnavailable: 1 }, true);
+    assert.deepEqual(effects, [spawn(1)]);
+    assert.deepEqual(stepRollout(begun, ready(1)).effects, [drain(1), spawn(2), spawn(3), spawn(4)]);
+    assert.deepEqual(stepRollout(begun, failed(1)).effects, [discard(1)]);
+  });
+
+  test('one that fails ends all that start beside it, but not what has gone first', () => {
+    const { rollout: begun } = begin({ maxSurge: 2, maxUnavailable: 1 });
+    const { rollout: failing, effects } = stepRollout(begun, failed(2));
+    assert.deepEqual(effects, [discard(1), discard(2)]);
+    assert.deepEqual([failing.inPlace, isOver(failing)], [[3], false]);
+    const { rollout: over, effects: none } = stepRollout(failing, ready(3));
+    assert.deepEqual([none, over.done, over.waiting, isOver(over)], [[], [3], [4], true]);
+  });
+
+  test('one that failed in place has no old one to keep', () => {
+    const { rollout: over, effects } = stepRollout(begin({ maxSurge: 0, maxUnavailable: 1 }).rollout, failed(1));
+    assert.deepEqual([effects, isOver(over)], [[], true]);
+  });
+});
+
 describe('isOver', () => {
   const rows: readonly (readonly [boolean, Partial<Rollout>])[] = [
     [true, { done: [1, 2] }],
     [true, { failure: crashed, waiting: [2] }],
     [false, { waiting: [2] }],
-    [false, { starting: 1 }],
+    [false, { starting: [1] }],
+    [false, { inPlace: [1] }],
     [false, { draining: [1] }],
     [false, { draining: [0], failure: crashed }],
   ];
@@ -117,6 +167,9 @@ describe('isOver', () => {
 });
 
 const ids = fc.uniqueArray(fc.nat(20), { maxLength: 6 });
+const limits: fc.Arbitrary<RolloutLimits> = fc
+  .record({ maxSurge: fc.nat(3), maxUnavailable: fc.nat(3) })
+  .filter(({ maxSurge, maxUnavailable }) => maxSurge + maxUnavailable > 0);
 const anyEvent: fc.Arbitrary<RolloutEvent> = fc.oneof(
   { weight: 3, arbitrary: fc.nat(20).map(ready) },
   { weight: 1, arbitrary: fc.nat(20).map(failed) },
@@ -129,49 +182,51 @@ class Checked {
   current: Rollout;
   readonly #ids: readonly number[];
   readonly #ready = new Set<number>();
-  readonly #spawned = new Set<number>();
+  readonly #begun = new Set<number>();
 
-  constructor(ids: readonly number[]) {
-    this.#ids = ids;
-    const { rollout: begun, effects } = beginRollout(ids);
+  constructor(all: readonly number[], bounds: RolloutLimits, canary: boolean) {
+    this.#ids = all;
+    const { rollout: begun, effects } = beginRollout(all, bounds, canary);
     this.current = begun;
     this.#check(effects);
+    if (canary) assert.ok(this.#begun.size <= 1, 'a canary is alone');
   }
 
   apply(event: RolloutEvent): void {
     const before = this.current;
-    if (event.kind === 'ready' && before.starting === event.id) this.#ready.add(event.id);
+    if (event.kind === 'ready' && before.starting.includes(event.id)) this.#ready.add(event.id);
     const { rollout: after, effects } = stepRollout(before, event);
     this.current = after;
-    if (before.failure) assert.ok(!effects.some(({ kind }) => kind === 'spawn'), 'nothing starts after a failure');
+    const begins = effects.some(({ kind }) => kind === 'spawn' || kind === 'replace');
+    if (before.failure) assert.ok(!begins, 'nothing is begun after a failure');
     if (isOver(before)) assert.deepEqual(effects, []);
     this.#check(effects);
   }
 
   #check(effects: readonly RolloutEffect[]): void {
+    const { limits: bounds, waiting, starting, inPlace, draining, done, failure } = this.current;
     for (const { kind, id } of effects) {
-      if (kind === 'spawn') {
-        assert.ok(!this.#spawned.has(id), 'each is started once');
-        assert.equal(this.current.starting, id, 'never two that start');
-        this.#spawned.add(id);
+      if (kind === 'spawn' || kind === 'replace') {
+        assert.ok(!this.#begun.has(id), 'each is begun once');
+        assert.ok((kind === 'spawn' ? starting : inPlace).includes(id));
+        this.#begun.add(id);
       } else {
         assert.equal(this.#ready.has(id), kind === 'drain', 'an old one goes only when its successor is ready');
       }
     }
-    const { waiting, starting, draining, done, failure } = this.current;
-    const failedId = failure?.id ?? null;
-    const places = [...waiting, ...draining, ...done, ...(starting === null ? [] : [starting])];
+    assert.ok(starting.length <= bounds.maxSurge && inPlace.length <= bounds.maxUnavailable, 'within the limits');
+    const places = [...waiting, ...starting, ...inPlace, ...draining, ...done];
     assert.equal(new Set(places).size, places.length, 'nothing is in two places');
-    // An abort takes the one that starts out of its place: its old instance stays.
     const gone = this.#ids.filter((id) => !places.includes(id));
-    assert.deepEqual(gone, failedId === null ? gone.slice(0, failure ? 1 : 0) : [failedId]);
+    if (!failure) assert.deepEqual(gone, [], 'nothing gets lost');
+    else assert.deepEqual(starting, [], 'a failure leaves none that starts');
   }
 }
 
 test('whatever comes, it keeps its promises', () => {
   fc.assert(
-    fc.property(ids, fc.array(anyEvent, { maxLength: 60 }), (all, events) => {
-      const checked = new Checked(all);
+    fc.property(ids, limits, fc.boolean(), fc.array(anyEvent, { maxLength: 60 }), (all, bounds, canary, events) => {
+      const checked = new Checked(all, bounds, canary);
       for (const event of events) checked.apply(event);
     }),
     { numRuns: 1000 },
@@ -179,24 +234,22 @@ test('whatever comes, it keeps its promises', () => {
 });
 
 test('when each start and drain ends somehow, in any order, it is over', () => {
+  const luck = fc.array(fc.record({ pick: fc.nat(20), fails: fc.nat(5) }), { minLength: 20, maxLength: 20 });
   fc.assert(
-    fc.property(
-      ids,
-      fc.array(fc.record({ drainFirst: fc.boolean(), fails: fc.nat(5) }), { minLength: 20, maxLength: 20 }),
-      (all, luck) => {
-        const checked = new Checked(all);
-        for (const { drainFirst, fails } of luck) {
-          const { starting, draining } = checked.current;
-          const [oldest] = draining;
-          if (oldest !== undefined && (drainFirst || starting === null)) checked.apply(drained(oldest));
-          else if (starting !== null) checked.apply(fails === 0 ? failed(starting) : ready(starting));
-        }
-        const { current } = checked;
-        assert.ok(isOver(current));
-        assert.equal(current.done.length + current.waiting.length + (current.failure ? 1 : 0), all.length);
-        if (!current.failure) assert.deepEqual(current.waiting, []);
-      },
-    ),
+    fc.property(ids, limits, fc.boolean(), luck, (all, bounds, canary, lucky) => {
+      const checked = new Checked(all, bounds, canary);
+      for (const { pick, fails } of lucky) {
+        const { starting, inPlace, draining } = checked.current;
+        const underWay = [...starting, ...inPlace, ...draining];
+        const id = underWay[pick % Math.max(1, underWay.length)];
+        if (id === undefined) break;
+        if (draining.includes(id)) checked.apply(drained(id));
+        else checked.apply(fails === 0 ? failed(id) : ready(id));
+      }
+      const { current } = checked;
+      assert.ok(isOver(current));
+      if (!current.failure) assert.deepEqual([current.waiting, current.done.length], [[], all.length]);
+    }),
     { numRuns: 500 },
   );
 });

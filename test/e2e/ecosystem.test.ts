@@ -240,11 +240,8 @@ test('startOrRestart and startOrReload start what is not there, and change what 
 
 test('options that are not there yet are named, and do no harm', async (t) => {
   const box = await sandbox(t);
-  box.write(
-    'apps.json',
-    JSON.stringify({ apps: [{ name: 'one', script: IDLES, cron_restart: '0 0 * * *', vizion: false }] }),
-  );
+  box.write('apps.json', JSON.stringify({ apps: [{ name: 'one', script: IDLES, watch: true, vizion: false }] }));
   const { stderr } = await box.ok('start', 'apps.json');
-  assert.match(stderr, /cron_restart is not supported yet/);
+  assert.match(stderr, /watch is not supported yet/);
   assert.doesNotMatch(stderr, /vizion/);
 });

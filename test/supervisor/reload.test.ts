@@ -62,7 +62,10 @@ describe('reload', () => {
     await it.run('start');
     it.launcher.script = serves;
     const reload = await it.begin('reload');
-    await it.clock.advance(1600);
+    await it.clock.advance(31_599);
+    assert.deepEqual([reload.settled, it.launcher.alive.length], [false, 2]);
+    assert.ok(it.launcher.processes[0]?.drainEnded);
+    await it.clock.advance(1);
     assert.deepEqual(told(await reload.outcomes), ['ok']);
     assert.equal(it.launcher.alive.length, 1);
   });
