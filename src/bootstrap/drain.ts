@@ -13,6 +13,8 @@ import { type Connections, type HttpSocket, isHttp } from './connections.ts';
 const LOOK_MS = 20;
 /** HTTP/2 clients are told that the session ends, and only after this long which stream was its last. */
 const GOAWAY_MS = 1000;
+/** Between two streams that are told to go, or less where they are many. */
+const TELL_GAP_MS = 20;
 /** Once the app has its say, its streams are told within this time: it may take them with it soon. */
 const SAY_STAGGER_MS = 500;
 /** A close frame with code 1001, going away. */
@@ -34,6 +36,7 @@ export class Drain {
   /** What was read of a connection when it was last looked at. */
   readonly #bytes = new WeakMap<Socket, number>();
   readonly #told = new WeakSet<object>();
+  readonly #toldAt = new WeakMap<object, number>();
   readonly #startedAt = Date.now();
   #lingerUntil: number;
   #expectedAt = this.#startedAt;
@@ -51,7 +54,7 @@ export class Drain {
 
   begin(): void {
     closeAfterAnswers(this.#connections.servers);
-    for (const session of this.#connections.sessions) if (!session.closed) session.goaway(0, LAST_STREAM);
+    this.#tellSessions(this.#startedAt);
     // An immediate comes after what the sockets have to say, a timer before it.
     this.#timer = setInterval(() => setImmediate(() => void this.#look()), LOOK_MS);
   }
@@ -79,9 +82,7 @@ export class Drain {
     if (now - this.#expectedAt > LOOK_MS * 5) this.#lingerUntil = Math.max(this.#lingerUntil, now + LOOK_MS * 10);
     this.#expectedAt = now + LOOK_MS;
     if (now > this.#lingerUntil) this.#closeIdle();
-    if (now > this.#startedAt + Math.min(GOAWAY_MS, this.#order.lingerMs)) {
-      for (const session of this.#connections.sessions) if (!session.closed) session.close();
-    }
+    this.#tellSessions(now);
     const streams = this.#connections.webSockets.size + this.#connections.eventStreams().length;
     const others = (await this.#connections.count()) - streams;
     if (!this.#appHasSay) this.#tellStreams(this.#order.staggerMs);
@@ -102,7 +103,21 @@ export class Drain {
     }
   }
 
-  /** Tells those that were not told yet, spread evenly, so that their clients do not come back all at once. */
+  /** A session may begin as late as this: its connection was accepted before. */
+  #tellSessions(now: number): void {
+    for (const session of this.#connections.sessions) {
+      if (session.closed) continue;
+      const toldAt = this.#toldAt.get(session);
+      if (toldAt === undefined) {
+        this.#toldAt.set(session, now);
+        session.goaway(0, LAST_STREAM);
+      } else if (now > toldAt + Math.min(GOAWAY_MS, this.#order.lingerMs)) {
+        session.close();
+      }
+    }
+  }
+
+  /** Tells those that were not told yet, one after the other, so that their clients do not come back all at once. */
   #tellStreams(withinMs: number): void {
     const tell: (() => void)[] = [];
     for (const socket of this.#connections.webSockets) {
@@ -111,7 +126,8 @@ export class Drain {
     for (const response of this.#connections.eventStreams()) {
       if (this.#isNew(response)) tell.push(() => endStream(response));
     }
-    for (const [index, go] of tell.entries()) setTimeout(go, (withinMs * index) / tell.length).unref();
+    const gapMs = Math.min(TELL_GAP_MS, withinMs / tell.length);
+    for (const [index, go] of tell.entries()) setTimeout(go, gapMs * index).unref();
   }
 
   #isNew(stream: object): boolean {

@@ -73,6 +73,8 @@ interface Listener {
   /** By slot for `kernel`, else only the one of slot 0. */
   readonly handles: Map<number, RawHandle>;
   readonly members: Map<SocketWorker, Member>;
+  /** `kernel`: who accepts for slots that have no worker of their own. */
+  readonly adopters: Map<number, SocketWorker>;
   readonly waiting: Connection[];
   toldMean: number;
   dirty: boolean;
@@ -195,6 +197,7 @@ export class SharedSockets {
       way,
       handles: new Map([[0, handle]]),
       members: new Map(),
+      adopters: new Map(),
       waiting: [],
       toldMean: 0,
       dirty: false,
@@ -242,17 +245,8 @@ export class SharedSockets {
     if (!listener || !member) return;
     listener.members.delete(worker);
     if (member.asked) this.#find(member.asked);
-    if (listener.way === 'kernel') this.#adoptOrphan(listener, worker.slot);
+    if (listener.way === 'kernel') adoptOrphans(listener);
     this.#tellMean(listener);
-  }
-
-  /** What waits in the queue of a socket that nobody accepts from any more is accepted by another worker. */
-  #adoptOrphan({ key, handles, members }: Listener, slot: number): void {
-    const handle = handles.get(slot);
-    const others = [...members.values()];
-    if (!handle || others.some(({ worker }) => worker.slot === slot)) return;
-    const [least] = others.toSorted((a, b) => a.open - b.open);
-    least?.worker.send({ kind: 'also-socket', socket: key }, handle);
   }
 
   /** A connection that the supervisor has accepted itself. */
@@ -453,6 +447,19 @@ export class SharedSockets {
     };
     handle.listen(64);
     return { handle, port: Number(nameOf(handle)['port']) };
+  }
+}
+
+/** What waits in the queue of a socket that nobody accepts from any more is accepted by another worker. */
+function adoptOrphans({ key, handles, members, adopters }: Listener): void {
+  const present = [...members.values()];
+  for (const [slot, handle] of handles) {
+    const adopter = adopters.get(slot);
+    if ((adopter && members.has(adopter)) || present.some(({ worker }) => worker.slot === slot)) continue;
+    const [least] = present.toSorted((a, b) => a.open - b.open);
+    if (!least) return void adopters.clear();
+    adopters.set(slot, least.worker);
+    least.worker.send({ kind: 'also-socket', socket: key }, handle);
   }
 }
 
