@@ -61,7 +61,7 @@ function install(sendToSupervisor: Send): void {
   });
   onListen('error', listenSettled);
   onListen('asyncEnd', (server) => {
-    connections.addServer(server);
+    if (isWorker) connections.addServer(server);
     send({ kind: 'listening', address: addressOf(server) });
     listenSettled();
   });
