@@ -1,6 +1,6 @@
 /** The daemon process: `daemon.cjs HOME`. */
 import { spawn } from 'node:child_process';
-import { openSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import { openSync, readdirSync, realpathSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectPeer } from '../client/connect.ts';
 import { Daemon } from '../daemon/daemon.ts';
@@ -56,6 +56,13 @@ async function main(): Promise<void> {
     daemonCommand: [process.execPath, __filename, root],
     killOrphans,
     writeStatus: (instances) => writeStatus(home, instances, Date.now()),
+    resolveLinks: (path) => {
+      try {
+        return realpathSync(path);
+      } catch {
+        return null;
+      }
+    },
     log,
     now: () => Date.now(),
   };

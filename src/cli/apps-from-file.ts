@@ -8,12 +8,19 @@ import type { Context, Options } from './command.ts';
 export function resolveContext(context: Context, folder: string, options: Options): ResolveContext {
   const { env, execPath, home } = context;
   const environment = typeof options['env'] === 'string' ? options['env'] : null;
-  return { folder, env, cpus: context.cpus(), execPath, logFolder: home.logs, environment };
+  const declaredEnv = options['declaredEnv'] === true;
+  return { folder, env, declaredEnv, cpus: context.cpus(), execPath, logFolder: home.logs, environment };
 }
 
 /** Whether a target is a file of apps: by its name, or `-` for JSON on stdin. */
 export function namesFile(target: string): boolean {
   return target === '-' || isEcosystemPath(target);
+}
+
+/** Where apps come from: the path of their file; nothing where there are several, or stdin. */
+export function originOf({ cwd }: Context, files: readonly string[]): string | undefined {
+  const [file] = files;
+  return file === undefined || file === '-' || files.length > 1 ? undefined : resolve(cwd, file);
 }
 
 /** The apps of an ecosystem file, as `--env` and `--only` choose them. */

@@ -1,3 +1,4 @@
+import { CANARY } from './canary.ts';
 import { type Command, HIDDEN, JSON_OUTPUT, type Option } from './command.ts';
 import { LOOKING_COMMANDS } from './looking-commands.ts';
 
@@ -110,7 +111,7 @@ export const COMMANDS: readonly Command[] = [
     aliases: ['gracefulReload'],
     args: TARGETS,
     summary: 'replace the workers of a cluster one by one, each when its new one serves; restart in fork mode',
-    options: FROM_FILE,
+    options: [...FROM_FILE, CANARY],
     help: TARGETS_HELP,
     load: async () => (await import('./commands/operate.ts')).reload,
   },
@@ -135,6 +136,29 @@ export const COMMANDS: readonly Command[] = [
       },
     }),
   ),
+  {
+    name: 'rollback',
+    args: TARGETS,
+    summary: 'go back to what served before the last change, release folder included',
+    options: [JSON_OUTPUT],
+    load: async () => (await import('./commands/rollback.ts')).rollback,
+  },
+  {
+    name: 'plan',
+    args: '<file>',
+    summary: 'show what apply would do: create, change, scale, remove',
+    options: [ENVIRONMENT, ONLY, JSON_OUTPUT],
+    load: async () => (await import('./commands/plan.ts')).plan,
+  },
+  {
+    name: 'apply',
+    args: '<file>',
+    summary:
+      'bring all apps of an ecosystem file in line with it, by rolling replacement; what is as it should be goes on',
+    options: [ENVIRONMENT, ONLY, CANARY, JSON_OUTPUT],
+    help: 'The environment is what the file declares, and pass_env; not the rest of this shell.',
+    load: async () => (await import('./commands/plan.ts')).apply,
+  },
   {
     name: 'scale',
     args: '<app> <count>',

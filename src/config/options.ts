@@ -20,6 +20,7 @@ export const SCHEMAS = {
   instances: value.instances,
   env: value.env,
   filter_env: v.union([value.flag, value.words], 'expected true or a list of prefixes'),
+  pass_env: value.words,
   increment_var: value.text,
   instance_var: value.text,
   append_env_to_name: value.flag,

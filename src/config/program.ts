@@ -52,10 +52,10 @@ export function resolveProgram(options: AppOptions, context: ProgramContext): Pr
       throw new UpkeepError('SCRIPT_NOT_FOUND', `${script} is not executable`, {
         hint: `chmod +x ${script}, or name an --interpreter`,
       });
-    return { script, exec: script, runtime: 'other', interpreterArgs, args, cwd };
+    return { script, exec: script, runtime: 'other', interpreterArgs, args, cwd, release: null };
   }
   const exec = findInterpreter(interpreter, context);
-  return { script, exec, runtime: isNode(interpreter) ? 'node' : 'other', interpreterArgs, args, cwd };
+  return { script, exec, runtime: isNode(interpreter) ? 'node' : 'other', interpreterArgs, args, cwd, release: null };
 }
 
 /** @returns the name that an app gets where none is given. */
@@ -88,7 +88,7 @@ function shellCommand(
     throw notClusterable('a command line cannot be a cluster', 'name the Node.js script itself');
   const shell = findInterpreter(options.interpreter ?? (lookUp('bash', context.env['PATH']) ? 'bash' : 'sh'), context);
   const script = [line, ...args.map(quote)].join(' ');
-  return { script, exec: shell, runtime: 'other', interpreterArgs: ['-c'], args: [], cwd: context.cwd };
+  return { script, exec: shell, runtime: 'other', interpreterArgs: ['-c'], args: [], cwd: context.cwd, release: null };
 }
 
 /** @returns the interpreter, or null to execute the script itself. */

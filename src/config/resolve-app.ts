@@ -30,6 +30,8 @@ export interface ResolveContext {
   readonly logFolder: string;
   /** Chosen with `--env`, else null. */
   readonly environment: string | null;
+  /** The app gets only what is declared of `env`, and what every program needs. */
+  readonly declaredEnv: boolean;
 }
 
 /**
@@ -186,19 +188,28 @@ function appName(options: AppOptions, { environment }: ResolveContext): string {
 }
 
 function appEnvironment(
-  { env = {}, filter_env: filter }: AppOptions,
+  { env = {}, filter_env: filter, pass_env: passed = [] }: AppOptions,
   environments: Readonly<Record<string, Readonly<Record<string, string>>>>,
   context: ResolveContext,
 ): Record<string, string> {
   const result: Record<string, string> = {};
   for (const [name, value] of Object.entries(context.env)) {
     if (value === undefined || name.startsWith('UPKEEP_')) continue;
-    if (filter === true && !['PATH', 'HOME', 'USER', 'LANG', 'TZ', 'SHELL', 'LOGNAME'].includes(name)) continue;
+    const isPassed = BASE_ENV.test(name) || passed.some((pattern) => matchesName(pattern, name));
+    if ((filter === true || context.declaredEnv) && !isPassed) continue;
     if (Array.isArray(filter) && filter.some((prefix) => name.startsWith(prefix))) continue;
     result[name] = value;
   }
   const chosen = context.environment === null ? {} : environments[context.environment];
   return { ...result, ...env, ...chosen };
+}
+
+/** What programs take for granted. */
+const BASE_ENV = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR)$/;
+
+/** @param pattern a name, or the beginning of one and `*`. */
+function matchesName(pattern: string, name: string): boolean {
+  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
 }
 
 function encodeByte(character: string): string {

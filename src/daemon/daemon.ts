@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type AppSpec, MOST_INSTANCES } from '../domain/app-spec.ts';
+import { type AppSpec, MOST_INSTANCES, programToRun } from '../domain/app-spec.ts';
 import { type InstanceState, pidOf } from '../domain/instance.ts';
 import { logPaths } from '../domain/log-paths.ts';
+import { inRelease } from '../domain/release.ts';
 import type { Sampler } from '../metrics/sampler.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type {
@@ -102,22 +103,25 @@ export class Daemon {
     this.#sampler.sample(pids, this.#ports.now());
   }
 
-  async apply({ specs, existing }: ApplyParams): Promise<readonly Outcome[]> {
+  async apply({ specs, existing, origin, canaryMs }: ApplyParams): Promise<readonly Outcome[]> {
     if (existing === 'error') for (const spec of specs) this.#refuseRunning(spec);
     const names = new Set(specs.map(({ name }) => name));
     if (names.size < specs.length) throw new UpkeepError('CONFIG_INVALID', 'two apps have the same name');
 
     const fresh = specs.filter(({ name }) => !this.#registry.byName(name));
     const known = specs.filter(({ name }) => this.#registry.byName(name));
-    const added = fresh.map((spec) => this.#registry.add(spec, this.#ports.now()));
+    const added = fresh.map((spec) => this.#registry.add(this.#inRelease(spec), this.#ports.now(), origin));
     const outcomes = [
       this.#startNew(added.filter(({ spec }) => spec.autostart)),
-      ...known.map((spec) => this.#change(spec, existing === 'reload' ? 'reload' : 'restart')),
+      ...known.map((spec) => {
+        if (origin !== undefined) this.#registry.note(this.#registry.byName(spec.name)?.key ?? '', { origin });
+        return this.#change(this.#inRelease(spec), existing === 'reload' ? 'reload' : 'restart', canaryMs);
+      }),
     ];
     return (await Promise.all(outcomes)).flat();
   }
 
-  async operate({ kind, selectors, env }: OperateParams): Promise<readonly Outcome[]> {
+  async operate({ kind, selectors, env, canaryMs }: OperateParams): Promise<readonly Outcome[]> {
     const places = this.#registry.select(selectors);
     const before = this.#apps(places);
     const ids = places.map(({ id }) => id);
@@ -126,12 +130,13 @@ export class Daemon {
       case 'restart':
       case 'reload': {
         const apps = before.map(({ key, spec }) => {
-          if (env) this.#registry.update(key, { ...spec, env: { ...spec.env, ...env } });
+          this.#registry.update(key, this.#inRelease(env ? { ...spec, env: { ...spec.env, ...env } } : spec));
           return this.#registry.want(key, ids, 'up');
         });
         await this.#journal.save();
-        const outcomes = await this.#supervisors.run({ kind, apps, ids });
-        if (kind === 'reload' && env) await this.#undoFailed(before, outcomes);
+        const outcomes = await this.#supervisors.run({ kind, apps, ids, canaryMs });
+        if (kind === 'reload') await this.#undoFailed(before, outcomes);
+        await this.#remember(before, outcomes);
         return outcomes;
       }
       case 'stop':
@@ -143,6 +148,26 @@ export class Daemon {
       case 'delete':
         return this.#remove(before, ids);
     }
+  }
+
+  /**
+   * Back to what served before, by a reload.
+   * @throws UpkeepError USAGE where there is nothing to go back to.
+   */
+  async rollback(selectors: readonly string[]): Promise<readonly Outcome[]> {
+    const apps = this.#apps(this.#registry.select(selectors));
+    const specs = apps.map(({ spec: { name, instances }, previous }) => {
+      if (!previous) {
+        const hint = 'a rollback goes back over a reload or restart that brought a change in';
+        throw new UpkeepError('USAGE', `${name} has nothing to go back to`, { hint });
+      }
+      const { cwd } = programToRun(previous);
+      if (this.#ports.resolveLinks(cwd) === null) {
+        throw new UpkeepError('USAGE', `${name} served from ${cwd} before, which is gone`, { hint: 'deploy it again' });
+      }
+      return { ...previous, instances };
+    });
+    return (await Promise.all(specs.map((spec) => this.#change(spec, 'reload')))).flat();
   }
 
   async scale(selector: string, change: ScaleChange): Promise<readonly Outcome[]> {
@@ -230,8 +255,25 @@ export class Daemon {
     return this.#supervisors.run({ kind: 'start', apps, ids: apps.flatMap(({ slots }) => slots.map(({ id }) => id)) });
   }
 
+  /** Follows symbolic links anew: what is begun from here on runs in what they lead to now. */
+  #inRelease(spec: AppSpec): AppSpec {
+    return inRelease(spec, this.#ports.resolveLinks);
+  }
+
+  /** Keeps, for a rollback, what served before changes that have succeeded. */
+  async #remember(before: readonly AppRecord[], outcomes: readonly Outcome[]): Promise<void> {
+    const failed = new Set(outcomes.filter(({ ok }) => !ok).map(({ name }) => name));
+    const text = (spec: AppSpec): string => JSON.stringify({ ...spec, instances: 0 });
+    const changed = before.filter(({ key, spec }) => {
+      const now = this.#registry.byKey(key)?.spec;
+      return now && !failed.has(spec.name) && text(now) !== text(spec);
+    });
+    for (const { key, spec } of changed) this.#registry.note(key, { previous: spec });
+    if (changed.length > 0) await this.#journal.save();
+  }
+
   /** Gives an app that is there another spec. */
-  async #change(spec: AppSpec, kind: 'restart' | 'reload'): Promise<readonly Outcome[]> {
+  async #change(spec: AppSpec, kind: 'restart' | 'reload', canaryMs?: number): Promise<readonly Outcome[]> {
     const before = this.#registry.byName(spec.name);
     if (!before) return [];
     const { removed } = this.#registry.update(before.key, spec);
@@ -250,13 +292,16 @@ export class Daemon {
         before.slots.map(({ id }) => id),
       );
       await this.#supervisors.retire(supervisorKeyOf(before));
-      return this.#supervisors.run({ kind: 'start', apps: [record], ids });
+      const outcomes = await this.#supervisors.run({ kind: 'start', apps: [record], ids });
+      await this.#remember([before], outcomes);
+      return outcomes;
     }
     if (removed.length > 0) await this.#runKnown('delete', [before], removed);
     const fresh = ids.filter((id) => !before.slots.some((slot) => slot.id === id));
     const kept = ids.filter((id) => !fresh.includes(id));
-    const outcomes = await this.#supervisors.run({ kind, apps: [record], ids: kept });
+    const outcomes = await this.#supervisors.run({ kind, apps: [record], ids: kept, canaryMs });
     if (kind === 'reload' && (await this.#undoFailed([before], outcomes))) return outcomes;
+    await this.#remember([before], outcomes);
     const started =
       fresh.length === 0 ? [] : await this.#supervisors.run({ kind: 'start', apps: [record], ids: fresh });
     return [...outcomes, ...started];

@@ -15,6 +15,8 @@ export interface DaemonPorts {
   readonly killOrphans: (instances: readonly InstanceSnapshot[]) => Promise<void>;
   /** Keeps the file that `list` reads. */
   readonly writeStatus: (instances: readonly InstanceView[]) => void;
+  /** Where a path leads, all symbolic links resolved; null where it leads nowhere. */
+  readonly resolveLinks: (path: string) => string | null;
   readonly log: (line: string) => void;
   readonly now: () => number;
 }

@@ -46,8 +46,9 @@ export class Registry {
     return [...chosen.values()];
   }
 
-  add(spec: AppSpec, now: number): AppRecord {
-    const record = this.#resized({ key: this.#newKey(now), spec, slots: [], createdAt: now }, spec.instances);
+  add(spec: AppSpec, now: number, origin: string | null = null): AppRecord {
+    const empty = { key: this.#newKey(now), spec, slots: [], createdAt: now, previous: null, origin };
+    const record = this.#resized(empty, spec.instances);
     this.#apps.set(record.key, record);
     return record;
   }
@@ -59,6 +60,12 @@ export class Registry {
     this.#apps.set(key, record);
     const kept = new Set(record.slots.map(({ id }) => id));
     return { record, removed: before.slots.map(({ id }) => id).filter((id) => !kept.has(id)) };
+  }
+
+  /** Notes what served before, or where the app comes from. */
+  note(key: string, notes: Partial<Pick<AppRecord, 'previous' | 'origin'>>): void {
+    const record = this.#apps.get(key);
+    if (record) this.#apps.set(key, { ...record, ...notes });
   }
 
   /** Puts back a record as it was, after a change that failed. */

@@ -36,6 +36,7 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
     },
     apply: (params) => daemon.apply(params),
     operate: (params) => daemon.operate(params),
+    rollback: ({ selectors }) => daemon.rollback(selectors),
     scale: ({ selector, change }) => daemon.scale(selector, change),
     signal: ({ selectors, signal }) => daemon.signal(selectors, knownSignal(signal)),
     flush: ({ selectors }) => flush(daemon, selectors),

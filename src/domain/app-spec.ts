@@ -45,6 +45,16 @@ export interface ProgramSpec {
   readonly interpreterArgs: readonly string[];
   readonly args: readonly string[];
   readonly cwd: string;
+  /**
+   * Where `script` and `cwd` led when this generation was begun, symbolic links resolved: a crash brings up the same
+   * release again, wherever a link points by then. null where they lead nowhere else.
+   */
+  readonly release: Release | null;
+}
+
+export interface Release {
+  readonly script: string;
+  readonly cwd: string;
 }
 
 export interface LogSpec {
@@ -171,6 +181,13 @@ export const START_DEADLINE_MS = 30_000;
 
 /** More of one app is a mistake, such as a number with too many zeros. */
 export const MOST_INSTANCES = 10_000;
+
+/** What is executed: the program, within its release. */
+export function programToRun({ program }: AppSpec): ProgramSpec {
+  const { release, script, exec } = program;
+  if (!release) return program;
+  return { ...program, ...release, exec: exec === script ? release.script : exec };
+}
 
 /**
  * The count of instances meant by pm2's `instances` values.

@@ -1,5 +1,5 @@
 import cluster, { type Address, type Worker } from 'node:cluster';
-import type { BalanceSpec } from '../domain/app-spec.ts';
+import { type BalanceSpec, programToRun } from '../domain/app-spec.ts';
 import type { Launcher } from '../supervisor/ports.ts';
 import { bootstrapArguments } from './node-arguments.ts';
 import { SharedSockets } from './shared-sockets.ts';
@@ -22,7 +22,7 @@ export function clusterLauncher(bootstrap: string): Launcher {
     launch: ({ spec, slot, env, outFd, errFd }, on) => {
       if (closing) clearTimeout(closing);
       balance = spec.balance;
-      const { script, args, cwd, interpreterArgs } = spec.program;
+      const { script, args, cwd, interpreterArgs } = programToRun(spec);
       cluster.setupPrimary({
         exec: script,
         args: [...args],

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { programToRun } from '../domain/app-spec.ts';
 import type { Launcher, LaunchRequest } from '../supervisor/ports.ts';
 import { bootstrapArguments } from './node-arguments.ts';
 import { watchChild } from './watch-child.ts';
@@ -8,9 +9,10 @@ export function forkLauncher(bootstrap: string): Launcher {
   return {
     launch: (request, on) => {
       const { spec, env, outFd, errFd } = request;
-      const node = spec.program.runtime === 'node';
-      const child = spawn(spec.program.exec, commandArguments(request, bootstrap), {
-        cwd: spec.program.cwd,
+      const program = programToRun(spec);
+      const node = program.runtime === 'node';
+      const child = spawn(program.exec, commandArguments(request, bootstrap), {
+        cwd: program.cwd,
         env,
         // Other programs have no use for a channel, and would hand its descriptor on to their children.
         stdio: node ? ['ignore', outFd, errFd, 'ipc'] : ['ignore', outFd, errFd],
@@ -25,7 +27,7 @@ export function forkLauncher(bootstrap: string): Launcher {
 }
 
 function commandArguments({ spec, env }: LaunchRequest, bootstrap: string): string[] {
-  const { exec, script, interpreterArgs, args, runtime } = spec.program;
+  const { exec, script, interpreterArgs, args, runtime } = programToRun(spec);
   const preload = runtime === 'node' ? bootstrapArguments(bootstrap, interpreterArgs, env) : [];
   return [...interpreterArgs, ...preload, ...(script === exec ? [] : [script]), ...args];
 }

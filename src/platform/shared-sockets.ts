@@ -457,7 +457,7 @@ function adoptOrphans({ key, handles, members, adopters }: Listener): void {
     const adopter = adopters.get(slot);
     if ((adopter && members.has(adopter)) || present.some(({ worker }) => worker.slot === slot)) continue;
     const [least] = present.toSorted((a, b) => a.open - b.open);
-    if (!least) return void adopters.clear();
+    if (!least) return adopters.clear();
     adopters.set(slot, least.worker);
     least.worker.send({ kind: 'also-socket', socket: key }, handle);
   }

@@ -36,6 +36,10 @@ export interface AppRecord {
   readonly spec: AppSpec;
   readonly slots: readonly Slot[];
   readonly createdAt: number;
+  /** What served before the present spec, for a rollback. */
+  readonly previous: AppSpec | null;
+  /** The ecosystem file that it came from, an absolute path. */
+  readonly origin: string | null;
 }
 
 /** One instance as its supervisor sees it. */
@@ -79,6 +83,8 @@ export interface DaemonMethods {
   /** Registers new apps and starts them; an app that exists gets the new spec, by restart or reload. */
   apply: { params: ApplyParams; result: readonly Outcome[] };
   operate: { params: OperateParams; result: readonly Outcome[] };
+  /** Back to the spec and the release that served before. */
+  rollback: { params: { selectors: readonly string[] }; result: readonly Outcome[] };
   scale: { params: { selector: string; change: ScaleChange }; result: readonly Outcome[] };
   signal: { params: { selectors: readonly string[]; signal: string }; result: readonly number[] };
   flush: { params: { selectors: readonly string[] }; result: readonly string[] };
@@ -89,6 +95,9 @@ export interface ApplyParams {
   readonly specs: readonly AppSpec[];
   /** What happens to an app of that name that is there already; `error` refuses one that runs. */
   readonly existing: 'error' | 'restart' | 'reload';
+  /** The file that the specs come from, an absolute path. */
+  readonly origin?: string | undefined;
+  readonly canaryMs?: number | undefined;
 }
 
 export interface OperateParams {
@@ -96,6 +105,7 @@ export interface OperateParams {
   readonly selectors: readonly string[];
   /** The environment to take over first (`--update-env`). */
   readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly canaryMs?: number | undefined;
 }
 
 export type ScaleChange =

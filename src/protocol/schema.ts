@@ -50,6 +50,7 @@ const appSpec = v.object({
     interpreterArgs: strings,
     args: strings,
     cwd: v.string(),
+    release: nullable(v.object({ script: v.string(), cwd: v.string() })),
   }),
   env: v.record(v.string(), v.string()),
   instanceVar: v.string(),
@@ -95,6 +96,8 @@ export const appRecord = v.object({
   spec: appSpec,
   slots: v.array(v.object({ id: count, index: count, wanted: v.picklist(['up', 'down']) })),
   createdAt: v.number(),
+  previous: nullable(appSpec),
+  origin: nullable(v.string()),
 }) satisfies v.GenericSchema<unknown, AppRecord>;
 
 const kind = v.picklist(['start', 'restart', 'reload', 'stop', 'delete', 'reset']);
@@ -108,8 +111,19 @@ export const daemonParams: ParamSchemas<DaemonMethodsMap> = {
   ping: nothing,
   list: nothing,
   describe: selectors,
-  apply: v.object({ specs: v.array(appSpec), existing: v.picklist(['error', 'restart', 'reload']) }),
-  operate: v.object({ kind, selectors: strings, env: v.optional(v.record(v.string(), v.string())) }),
+  apply: v.object({
+    specs: v.array(appSpec),
+    existing: v.picklist(['error', 'restart', 'reload']),
+    origin: v.optional(v.string()),
+    canaryMs: v.optional(count),
+  }),
+  operate: v.object({
+    kind,
+    selectors: strings,
+    env: v.optional(v.record(v.string(), v.string())),
+    canaryMs: v.optional(count),
+  }),
+  rollback: selectors,
   scale: v.object({
     selector: v.string(),
     change: v.variant('kind', [

@@ -60,6 +60,7 @@ describe('the interpreter by extension', () => {
         interpreterArgs: ['-x'],
         args: ['a'],
         cwd: machine.cwd,
+        release: null,
       });
     });
 
@@ -200,6 +201,7 @@ describe('a command line', () => {
       interpreterArgs: ['-c'],
       args: [],
       cwd: machine.cwd,
+      release: null,
     });
   });
 

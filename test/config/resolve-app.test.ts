@@ -15,7 +15,16 @@ function resolver(t: TestContext, changes: Partial<ResolveContext> = {}) {
   mkdirSync(join(folder, 'bin'));
   writeFileSync(join(folder, 'bin', 'python3'), '', { mode: 0o755 });
   const env = { PATH: join(folder, 'bin'), HOME: '/home/me' };
-  const context = { folder, env, cpus: 4, execPath: '/opt/node', logFolder: '/logs', environment: null, ...changes };
+  const context = {
+    folder,
+    env,
+    cpus: 4,
+    execPath: '/opt/node',
+    logFolder: '/logs',
+    environment: null,
+    declaredEnv: false,
+    ...changes,
+  };
   const resolve = (options: AppOptions, environments: Environments = {}) =>
     resolveApp({ script: 'app.js', ...options }, environments, context, 'app 1');
   const nothing = () => resolveApp({}, {}, context, 'app 1');
@@ -36,6 +45,7 @@ test('a script alone gets the defaults', (t) => {
       interpreterArgs: [],
       args: [],
       cwd: folder,
+      release: null,
     },
     env,
     instanceVar: 'NODE_APP_INSTANCE',

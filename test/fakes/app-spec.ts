@@ -28,6 +28,7 @@ export function appSpec(changes: Changes = {}): AppSpec {
       interpreterArgs: [],
       args: [],
       cwd: '/srv',
+      release: null,
       ...program,
     },
     logs: { out: '/logs/api-out.log', error: '/logs/api-error.log', combined: null, merge: false, ...logs },
@@ -63,5 +64,5 @@ export function appRecord(spec: AppSpec, { key = 'k1', firstId = 0 } = {}): AppR
     { length: spec.instances },
     (_, index): Slot => ({ id: firstId + index, index, wanted: 'up' }),
   );
-  return { key, spec, slots, createdAt: 1 };
+  return { key, spec, slots, createdAt: 1, previous: null, origin: null };
 }

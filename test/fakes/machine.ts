@@ -102,6 +102,10 @@ export class FakeMachine implements DaemonPorts {
     this.killed.push(...instances);
   };
 
+  /** Where paths lead that are, or hold, a symbolic link. */
+  readonly links = new Map<string, string>();
+  readonly resolveLinks = (path: string): string | null => this.links.get(path) ?? path;
+
   readonly log = (line: string): void => {
     this.lines.push(line);
   };

@@ -1,6 +1,7 @@
 import { UpkeepError } from '../../protocol/errors.ts';
 import type { OperationKind, Outcome } from '../../protocol/messages.ts';
-import { appsFromFile, namesFile } from '../apps-from-file.ts';
+import { appsFromFile, namesFile, originOf } from '../apps-from-file.ts';
+import { canaryOf } from '../canary.ts';
 import type { Context, Options, Run } from '../command.ts';
 import { withProgress } from '../render/progress.ts';
 import { finish } from './finish.ts';
@@ -25,16 +26,22 @@ async function operate(
   const selectors = targets.filter((target) => !namesFile(target));
   const files = targets.filter(namesFile);
   const specs = (await Promise.all(files.map((file) => appsFromFile(context, file, options)))).flat();
+  const canaryMs = canaryOf(options);
+  const origin = originOf(context, files);
   const client = await context.connect();
   const outcomes: Outcome[] = [];
   if (specs.length > 0 && (kind === 'restart' || kind === 'reload')) {
-    outcomes.push(...(await withProgress(context.out, client, client.call('apply', { specs, existing: kind }))));
+    outcomes.push(
+      ...(await withProgress(context.out, client, client.call('apply', { specs, existing: kind, origin, canaryMs }))),
+    );
   } else {
     selectors.push(...specs.map(({ name }) => name));
   }
   if (selectors.length > 0) {
     const env = options['updateEnv'] ? definedEnv(context) : undefined;
-    outcomes.push(...(await withProgress(context.out, client, client.call('operate', { kind, selectors, env }))));
+    outcomes.push(
+      ...(await withProgress(context.out, client, client.call('operate', { kind, selectors, env, canaryMs }))),
+    );
   }
   return finish(context, client, outcomes, done, options);
 }

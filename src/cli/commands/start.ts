@@ -5,7 +5,7 @@ import type { AppSpec } from '../../domain/app-spec.ts';
 import { parseSelector, select } from '../../domain/selector.ts';
 import { UpkeepError } from '../../protocol/errors.ts';
 import type { Outcome } from '../../protocol/messages.ts';
-import { appsFromFile, namesFile, resolveContext } from '../apps-from-file.ts';
+import { appsFromFile, namesFile, originOf, resolveContext } from '../apps-from-file.ts';
 import type { Context, Options, Run } from '../command.ts';
 import { withProgress } from '../render/progress.ts';
 import { hasAppFlags, readFlags } from '../start-flags.ts';
@@ -33,7 +33,15 @@ export const start: Run = async (context, given, options) => {
   }
   if (fromFiles.length > 0)
     outcomes.push(
-      ...(await withProgress(context.out, client, client.call('apply', { specs: fromFiles, existing: 'restart' }))),
+      ...(await withProgress(
+        context.out,
+        client,
+        client.call('apply', {
+          specs: fromFiles,
+          existing: 'restart',
+          origin: originOf(context, targets.filter(namesFile)),
+        }),
+      )),
     );
   if (registered.length > 0) {
     // As with pm2, to start by name what runs is to restart it.

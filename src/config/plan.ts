@@ -1,0 +1,142 @@
+import type { AppSpec } from '../domain/app-spec.ts';
+import type { AppRecord } from '../protocol/messages.ts';
+
+/** What an ecosystem file would change, app by app. */
+export type PlanItem =
+  | { readonly kind: 'create'; readonly name: string; readonly instances: number }
+  | { readonly kind: 'change'; readonly name: string; readonly changes: readonly Change[] }
+  | { readonly kind: 'scale'; readonly name: string; readonly from: number; readonly to: number }
+  | { readonly kind: 'remove'; readonly name: string; readonly instances: number }
+  | { readonly kind: 'unchanged'; readonly name: string };
+
+/** One option under the name that ecosystem files use. Of variables only the names are told: their values are secrets. */
+export interface Change {
+  readonly option: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/**
+ * @param specs of the file, with their releases resolved.
+ * @param records of all apps that are there.
+ * @param origin the path of the file: apps that came from it and are not in it any more are removed.
+ */
+export function planChanges(
+  specs: readonly AppSpec[],
+  records: readonly AppRecord[],
+  origin: string,
+): readonly PlanItem[] {
+  const named = new Set(specs.map(({ name }) => name));
+  const removed = records.filter((record) => record.origin === origin && !named.has(record.spec.name));
+  return [
+    ...specs.map((spec) =>
+      planApp(
+        spec,
+        records.find((record) => record.spec.name === spec.name),
+      ),
+    ),
+    ...removed.map(({ spec, slots }): PlanItem => ({ kind: 'remove', name: spec.name, instances: slots.length })),
+  ];
+}
+
+function planApp(spec: AppSpec, record: AppRecord | undefined): PlanItem {
+  const { name, instances } = spec;
+  if (!record) return { kind: 'create', name, instances };
+  const changes = changesBetween(record.spec, spec);
+  const from = record.slots.length;
+  const scale = from === instances ? [] : [{ option: 'instances', from: String(from), to: String(instances) }];
+  if (changes.length > 0) return { kind: 'change', name, changes: [...changes, ...scale] };
+  return scale.length > 0 ? { kind: 'scale', name, from, to: instances } : { kind: 'unchanged', name };
+}
+
+function changesBetween(from: AppSpec, to: AppSpec): readonly Change[] {
+  const [before, after] = [optionsOf(from), optionsOf(to)];
+  const changed = Object.keys(after).filter((option) => before[option] !== after[option]);
+  const env = changedNames(from.env, to.env);
+  return [
+    ...changed.map((option) => ({ option, from: before[option] ?? '', to: after[option] ?? '' })),
+    ...(env === '' ? [] : [{ option: 'env', from: '', to: env }]),
+  ];
+}
+
+/** @returns such as `+ADDED -REMOVED ~CHANGED`. */
+function changedNames(from: AppSpec['env'], to: AppSpec['env']): string {
+  const names = [...new Set([...Object.keys(from), ...Object.keys(to)])].toSorted();
+  return names
+    .flatMap((name) => {
+      if (from[name] === to[name]) return [];
+      if (from[name] === undefined) return `+${name}`;
+      return to[name] === undefined ? `-${name}` : `~${name}`;
+    })
+    .join(' ');
+}
+
+/** Where it runs, links resolved. */
+function releaseOf({ release, script, cwd }: AppSpec['program']): string {
+  const real = release ?? { script, cwd };
+  return real.script.startsWith(`${real.cwd}/`) ? real.script : `${real.script} in ${real.cwd}`;
+}
+
+/** Everything of a spec but its name, its environment and its number of instances, as text. */
+function optionsOf({
+  program,
+  logs,
+  restart,
+  stop,
+  ready,
+  drain,
+  rollout,
+  balance,
+  ...rest
+}: AppSpec): Record<string, string> {
+  const { name: _name, instances: _instances, env: _env, ...others } = rest;
+  const values: Record<string, unknown> = {
+    script: program.script,
+    release: releaseOf(program),
+    interpreter: program.exec === program.script ? 'none' : program.exec,
+    interpreter_args: program.interpreterArgs,
+    args: program.args,
+    cwd: program.cwd,
+    exec_mode: others.mode,
+    namespace: others.namespace,
+    instance_var: others.instanceVar,
+    increment_var: others.incrementVar,
+    out_file: logs.out,
+    error_file: logs.error,
+    log_file: logs.combined,
+    merge_logs: logs.merge,
+    autorestart: restart.autorestart,
+    min_uptime: restart.minUptimeMs,
+    max_restarts: restart.maxRestarts,
+    restart_delay: restart.delayMs,
+    exp_backoff_restart_delay: restart.backoffMs,
+    stop_exit_codes: restart.stopExitCodes,
+    kill_signal: stop.signal,
+    kill_timeout: stop.killTimeoutMs,
+    shutdown_with_message: stop.shutdownWithMessage,
+    treekill: stop.treekill,
+    wait_ready: ready.waitReady,
+    listen_timeout: ready.listenTimeoutMs,
+    readiness: ready.probe,
+    liveness: others.liveness,
+    drain_timeout: drain.timeoutMs,
+    stream_timeout: drain.streamTimeoutMs,
+    max_surge: rollout.maxSurge,
+    max_unavailable: rollout.maxUnavailable,
+    min_ready: rollout.minReadyMs,
+    balance: balance.mode,
+    sticky_cookie: balance.cookie,
+    max_memory_restart: others.maxMemoryBytes,
+    cron_restart: others.cron,
+    autostart: others.autostart,
+    uid: others.uid,
+    gid: others.gid,
+    pid_file: others.pidFile,
+  };
+  return Object.fromEntries(
+    Object.entries(values).map(([option, value]) => [
+      option,
+      typeof value === 'string' ? value : JSON.stringify(value),
+    ]),
+  );
+}

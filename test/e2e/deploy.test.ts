@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fixture, type Sandbox, sandbox } from './harness.ts';
+import { isAlive } from './processes.ts';
+import { get, startLoad } from './requests.ts';
+import { sorted } from './sorted.ts';
+import { until } from './until.ts';
+
+/** A folder of releases, of which `current` points to one, as deploy tools lay them out. */
+function release(box: Sandbox, name: string, text: string): void {
+  mkdirSync(join(box.cwd, 'releases', name), { recursive: true });
+  box.write(`releases/${name}/app.js`, text);
+  rmSync(join(box.cwd, 'next'), { force: true });
+  symlinkSync(join(box.cwd, 'releases', name), join(box.cwd, 'next'));
+  renameSync(join(box.cwd, 'next'), join(box.cwd, 'current'));
+}
+
+const serves = (says: string): string =>
+  `require('node:http').createServer((request, response) => response.end('${says} ' + process.cwd())).listen(process.env.PORT)`;
+
+// `apply` passes on only what is declared.
+const app = (more: object = {}): object => ({
+  name: 'web',
+  cwd: 'current',
+  script: 'app.js',
+  pass_env: ['PORT', 'SANDBOX'],
+  ...more,
+});
+
+function file(box: Sandbox, ...apps: object[]): void {
+  box.write('apps.json', JSON.stringify({ apps }));
+}
+
+const says = async (box: Sandbox): Promise<string> => (await get(box.port)).body;
+const pids = async (box: Sandbox, name: string): Promise<readonly (number | null)[]> =>
+  (await box.app(name)).map(({ pid }) => pid);
+
+test('reload follows a link that was moved, a crash does not', async (t) => {
+  const box = await sandbox(t);
+  release(box, '1', serves('one'));
+  file(box, app({ instances: 1 }));
+  await box.ok('start', 'apps.json');
+  const [before] = await box.app('web');
+  release(box, '2', serves('two'));
+  process.kill(before?.pid ?? 0, 'SIGKILL');
+  await until(async () => (await box.app('web'))[0]?.restarts === 1, 'the restart');
+  assert.equal(await says(box), `one ${box.cwd}/releases/1`);
+  await box.ok('reload', 'web');
+  assert.equal(await says(box), `two ${box.cwd}/releases/2`);
+});
+
+test('rollback goes back to the release and the spec that served before, and forward again', async (t) => {
+  const box = await sandbox(t);
+  release(box, '1', serves('one'));
+  file(box, app({ instances: 2 }));
+  await box.ok('start', 'apps.json');
+  assert.match((await box.fails('rollback', 'web')).stderr, /web has nothing to go back to/);
+  release(box, '2', serves('two'));
+  await box.ok('reload', 'web');
+  release(box, '3', "throw new Error('no database')");
+  assert.match((await box.fails('reload', 'web')).stderr, /no database/);
+  assert.match(await says(box), /^two/);
+  const load = startLoad(t, box.port);
+  await box.ok('rollback', 'web');
+  assert.match(await says(box), /^one/);
+  await box.ok('rollback', 'web');
+  assert.match(await says(box), /^two/);
+  assert.deepEqual((await load.stop()).failures, []);
+  rmSync(join(box.cwd, 'releases', '1'), { recursive: true });
+  assert.match((await box.fails('rollback', 'web')).stderr, /releases\/1 before, which is gone/);
+});
+
+test('apply does what plan shows, and touches nothing else', async (t) => {
+  const box = await sandbox(t);
+  const idle = { script: fixture('idles.js'), pass_env: ['SANDBOX'] };
+  const [one, two, three] = ['one', 'two', 'three'].map((name) => ({ ...idle, name }));
+  release(box, '1', serves('one'));
+  file(box, app({ instances: 2, env: { A: '1', B: '2' } }), { ...one }, { ...two, instances: 1 }, { ...three });
+  await box.ok('start', fixture('idles.js'), '--name', 'stranger');
+  assert.match((await box.ok('plan', 'apps.json')).stdout, /\+ create web, 2 instances\n\+ create one, 1 instance/);
+  await box.ok('apply', 'apps.json');
+  assert.doesNotMatch((await box.ok('plan', 'apps.json')).stdout, /^[+~-]/m);
+  const before = { web: await pids(box, 'web'), one: await pids(box, 'one'), two: await pids(box, 'two') };
+
+  file(box, app({ instances: 2, env: { A: '3', C: '4' } }), { ...one }, { ...two, instances: 3 });
+  const { stdout } = await box.ok('plan', 'apps.json');
+  assert.match(stdout, /^~ change web\n {4}env: ~A -B \+C$/m);
+  assert.match(stdout, /^ {2}one is as it should be\n~ scale two: 1 -> 3 instances\n- remove three, 1 instance$/m);
+  assert.doesNotMatch(stdout, /stranger/);
+  assert.deepEqual(await pids(box, 'web'), before.web);
+
+  const load = startLoad(t, box.port);
+  await box.ok('apply', 'apps.json');
+  assert.deepEqual((await load.stop()).failures, []);
+  const [id] = (await box.app('web')).map((row) => row.id);
+  const env = (await box.ok('env', String(id))).stdout.split('\n');
+  assert.ok(env.includes('A=3') && env.includes('C=4') && !env.some((line) => line.startsWith('B=')));
+  assert.deepEqual(await pids(box, 'one'), before.one);
+  assert.deepEqual((await pids(box, 'two')).slice(0, 1), before.two);
+  for (const pid of before.web) assert.equal(isAlive(pid ?? 0), false);
+  assert.deepEqual(
+    sorted((await box.rows()).map(({ name }) => name)),
+    sorted(['web', 'web', 'one', 'two', 'two', 'two', 'stranger']),
+  );
+});
+
+test('what apply starts has the environment that is declared, and no more', async (t) => {
+  const box = await sandbox(t);
+  box.env['PASSED_ON'] = 'yes';
+  box.env['NOT_PASSED_ON'] = 'no';
+  file(box, { name: 'idle', script: fixture('idles.js'), env: { A: '1' }, pass_env: ['PASSED_*', 'SANDBOX'] });
+  await box.ok('apply', 'apps.json');
+  const env = (await box.ok('env', 'idle')).stdout;
+  assert.match(env, /^A=1$/m);
+  assert.match(env, /^PASSED_ON=yes$/m);
+  assert.match(env, /^PATH=/m);
+  assert.doesNotMatch(env, /NOT_PASSED_ON/);
+});
+
+test('an apply of which one app fails brings the others in, and fails', async (t) => {
+  const box = await sandbox(t);
+  release(box, '1', serves('one'));
+  file(box, app({ instances: 2 }), { name: 'idle', script: fixture('idles.js'), pass_env: ['SANDBOX'] });
+  await box.ok('apply', 'apps.json');
+  release(box, '2', 'process.exit(3)');
+  file(box, app({ instances: 2 }), {
+    name: 'idle',
+    script: fixture('idles.js'),
+    pass_env: ['SANDBOX'],
+    env: { A: '1' },
+  });
+  const { stderr } = await box.fails('apply', 'apps.json');
+  assert.match(stderr, /✗ web .*code 3/);
+  assert.match(stderr, /✓ idle applied/);
+  assert.match(await says(box), /^one/);
+});
+
+test('a canary that falls over in its time leaves the old ones as they are', async (t) => {
+  const box = await sandbox(t);
+  release(box, '1', serves('one'));
+  file(box, app({ instances: 2 }));
+  await box.ok('start', 'apps.json');
+  const before = await pids(box, 'web');
+  release(box, '2', `${serves('two')}; setTimeout(() => { throw new Error('out of luck'); }, 300)`);
+  assert.match((await box.fails('reload', 'web', '--canary', '20s')).stderr, /out of luck/);
+  assert.deepEqual(await pids(box, 'web'), before);
+  release(box, '3', serves('three'));
+  await box.ok('reload', 'web', '--canary', '500ms');
+  assert.match(await says(box), /^three/);
+  assert.match((await box.fails('reload', 'web', '--canary', 'soon')).stderr, /--canary: expected milliseconds/);
+});
+
+test('min_ready holds each new one to it, max_unavailable lets old ones go first', async (t) => {
+  const box = await sandbox(t);
+  release(box, '1', serves('one'));
+  file(box, app({ instances: 2, min_ready: '20s' }));
+  await box.ok('start', 'apps.json');
+  const before = await pids(box, 'web');
+  release(box, '2', `${serves('two')}; setTimeout(() => process.exit(4), 200)`);
+  assert.match((await box.fails('reload', 'web')).stderr, /code 4/);
+  assert.deepEqual(await pids(box, 'web'), before);
+
+  release(box, '3', serves('three'));
+  file(box, app({ instances: 3, max_unavailable: 2 }));
+  const load = startLoad(t, box.port);
+  await box.ok('reload', 'apps.json');
+  assert.deepEqual((await load.stop()).failures, []);
+  assert.match(await says(box), /^three/);
+  assert.equal((await box.app('web')).length, 3);
+});
