@@ -12,6 +12,8 @@ import { forkLauncher } from '../platform/fork-launcher.ts';
 import { acquireLock } from '../platform/lock.ts';
 import { pidFiles } from '../platform/pid-files.ts';
 import { portOwner } from '../platform/port-owner.ts';
+import { prober } from '../platform/probes.ts';
+import { readProcesses } from '../platform/process-table.ts';
 import { resolveHome, SHARED_SUPERVISOR, supervisorLock, supervisorSocket } from '../protocol/home.ts';
 import { VERSION } from '../protocol/version.ts';
 import { serveSupervisor } from '../supervisor/server.ts';
@@ -43,6 +45,8 @@ const supervisor = new Supervisor(
     logs: logStore(home.run, key),
     pidFiles,
     portOwner,
+    prober,
+    memoryOf: (pids) => new Map(readProcesses(pids).map(({ pid, rssBytes }) => [pid, rssBytes])),
   },
   (changed) => broadcast('changed', changed),
 );

@@ -83,7 +83,10 @@ function install(sendToSupervisor: Send): void {
         return drain?.begin();
       case 'end-drain':
         return drain?.end();
+      case 'ping':
+        return send({ kind: 'pong' });
       case 'socket':
+      case 'accept':
       case 'also-socket':
       case 'mean':
       case 'offer':

@@ -40,6 +40,8 @@ interface Shared {
   told: number;
   passedOnAt: number;
   closed: boolean;
+  /** Begins to accept, where that had to wait. */
+  accept: (() => void) | null;
 }
 
 type Query = Omit<SocketQuery, 'index'> & { readonly fd?: number };
@@ -97,7 +99,9 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
         told: 0,
         passedOnAt: 0,
         closed: false,
+        accept: null,
       };
+      if (message.hold) holdBack(entry);
       shared.set(entry.key, entry);
       const close = handle.close;
       handle.close = (...args) => {
@@ -195,6 +199,8 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
           requests.delete(message.request);
           return answer?.(message, handle);
         }
+        case 'accept':
+          return shared.get(message.socket)?.accept?.();
         case 'also-socket': {
           const entry = shared.get(message.socket);
           const raw = handle as Handle | undefined;
@@ -217,6 +223,20 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
           return;
       }
     },
+  };
+}
+
+/** The server believes that it listens, and does so when it may. */
+function holdBack(entry: Shared): void {
+  const { handle, server } = entry;
+  const listen = handle.listen;
+  handle.listen = (backlog) => {
+    handle.listen = listen;
+    entry.accept = () => {
+      const errno = listen.call(handle, backlog);
+      if (errno !== 0) server.emit('error', new Error(`listen on ${entry.key} failed with error ${errno}`));
+    };
+    return 0;
   };
 }
 

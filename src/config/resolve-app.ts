@@ -95,7 +95,7 @@ export function resolveApp(
     ready: {
       waitReady: options.wait_ready ?? false,
       listenTimeoutMs: options.listen_timeout ?? DEFAULTS.listenTimeoutMs,
-      probe: readinessSpec(options.readiness),
+      probe: readinessSpec(options.readiness, program.runtime, where),
     },
     liveness: livenessSpec(options.liveness, program.runtime, where),
     drain: drainSpec(options),
@@ -119,11 +119,25 @@ function checkOf({ http, tcp, command, port, tls = false }: NonNullable<AppOptio
   return command === undefined ? null : { kind: 'command', command };
 }
 
-function readinessSpec(given: AppOptions['readiness']): ReadinessSpec | null {
+/** Only of Node.js apps is it known where they listen. */
+function requirePort(check: Check | null, runtime: AppSpec['program']['runtime'], where: string, option: string): void {
+  if (runtime === 'node' || check === null || check.kind === 'command' || check.port !== null) return;
+  throw new UpkeepError('CONFIG_INVALID', `${where}: ${option}: expected a port, as this is no Node.js app`, {
+    hint: `${option}: { ${check.kind === 'http' ? `http: '${check.path}', port: 3000` : 'tcp: 3000'} }`,
+  });
+}
+
+function readinessSpec(
+  given: AppOptions['readiness'],
+  runtime: AppSpec['program']['runtime'],
+  where: string,
+): ReadinessSpec | null {
   if (given === undefined) return null;
   const { fd, log = '' } = given;
+  const asked = checkOf(given);
+  requirePort(asked, runtime, where, 'readiness');
   return {
-    check: checkOf(given) ?? (fd === undefined ? { kind: 'log', pattern: log } : { kind: 'fd', fd }),
+    check: asked ?? (fd === undefined ? { kind: 'log', pattern: log } : { kind: 'fd', fd }),
     intervalMs: given.interval ?? DEFAULTS.probeIntervalMs,
     timeoutMs: given.timeout ?? DEFAULTS.probeTimeoutMs,
     deadlineMs: given.deadline ?? DEFAULTS.readinessDeadlineMs,
@@ -142,8 +156,10 @@ function livenessSpec(
       `${where}: liveness.event_loop: only Node.js apps have an event loop to watch`,
     );
   }
+  const check = checkOf(given);
+  requirePort(check, runtime, where, 'liveness');
   return {
-    check: checkOf(given),
+    check,
     intervalMs: given.interval ?? DEFAULTS.livenessIntervalMs,
     timeoutMs: given.timeout ?? DEFAULTS.probeTimeoutMs,
     failures: given.failures ?? DEFAULTS.livenessFailures,

@@ -386,6 +386,8 @@ function blank(key: string, { id, index }: Slot): InstanceSnapshot {
     restarts: 0,
     unstable: 0,
     lastExit: null,
+    exits: [],
+    unhealthy: null,
     listens: [],
     draining: [],
     generation: 0,

@@ -42,6 +42,12 @@ export type InstanceState =
       readonly since: number;
       readonly mainRan: boolean;
       readonly listening: boolean;
+      /** It has said `process.send('ready')`. */
+      readonly said: boolean;
+      /** Its readiness probe was answered well. */
+      readonly probed: boolean;
+      /** The last answer of that probe, while it was not. */
+      readonly notReady: string | null;
     }
   | { readonly kind: 'online'; readonly pid: number; readonly since: number }
   /** It was online, takes no new connections, and finishes what it has begun. */
@@ -73,9 +79,10 @@ export type InstanceState =
  */
 export type StopHow = 'covered' | 'gap' | 'final';
 
+/** `why`: what is told as the reason of the exit, where it was no command. */
 type AfterStop =
-  | { readonly kind: 'stop' }
-  | { readonly kind: 'start' }
+  | { readonly kind: 'stop'; readonly why?: string }
+  | { readonly kind: 'start'; readonly why?: string }
   /** It was stopped because it failed; the restart policy decides. */
   | { readonly kind: 'fail'; readonly reason: string };
 
@@ -103,8 +110,8 @@ export type Timer = 'grace' | 'listen' | 'ready' | 'drain' | 'kill' | 'backoff';
 
 export type InstanceEvent =
   | { readonly kind: 'start' }
-  | { readonly kind: 'stop'; readonly how: StopHow }
-  | { readonly kind: 'restart'; readonly how: StopHow }
+  | { readonly kind: 'stop'; readonly how: StopHow; readonly why?: string | undefined }
+  | { readonly kind: 'restart'; readonly how: StopHow; readonly why?: string | undefined }
   | { readonly kind: 'reset' }
   | { readonly kind: 'spawned'; readonly pid: number }
   | { readonly kind: 'spawn-failed'; readonly reason: string }
@@ -113,6 +120,9 @@ export type InstanceEvent =
   | { readonly kind: 'listening' }
   /** The app said `process.send('ready')`. */
   | { readonly kind: 'ready' }
+  /** Its readiness probe was answered well, or why not. */
+  | { readonly kind: 'probed' }
+  | { readonly kind: 'not-ready'; readonly reason: string }
   /** Of a drain nothing is left but connections without a natural end. */
   | { readonly kind: 'only-streams' }
   /** The drain is over, and the app is asked to end. */
@@ -168,9 +178,9 @@ export function step(instance: Instance, event: InstanceEvent, now: number): Ste
     case 'start':
       return onStart(instance, now);
     case 'stop':
-      return onStop(instance, event.how, now);
+      return onStop(instance, event, now);
     case 'restart':
-      return onRestart(instance, event.how, now);
+      return onRestart(instance, event, now);
     case 'reset':
       return to({ ...instance, restarts: 0, history: FRESH_HISTORY }, instance.state);
     case 'spawned':
@@ -180,7 +190,12 @@ export function step(instance: Instance, event: InstanceEvent, now: number): Ste
     case 'main-ran':
     case 'listening':
     case 'ready':
+    case 'probed':
       return onProgress(instance, event.kind);
+    case 'not-ready':
+      return instance.state.kind === 'starting'
+        ? to(instance, { ...instance.state, notReady: event.reason })
+        : ignore(instance);
     case 'only-streams':
       return onOnlyStreams(instance, now);
     case 'drained':
@@ -213,16 +228,19 @@ function onStart(instance: Instance, now: number): Step {
   }
 }
 
-function onStop(instance: Instance, how: StopHow, now: number): Step {
+type StopOrder = Pick<Extract<InstanceEvent, { kind: 'stop' }>, 'how' | 'why'>;
+
+function onStop(instance: Instance, { how, why }: StopOrder, now: number): Step {
   const { state } = instance;
+  const next: AfterStop = why === undefined ? { kind: 'stop' } : { kind: 'stop', why };
   switch (state.kind) {
     case 'starting':
     case 'online':
-      return beginStop(instance, state, { kind: 'stop' }, how, now);
+      return beginStop(instance, state, next, how, now);
     case 'draining':
-      return redirectDrain(instance, state, { kind: 'stop' }, how);
+      return redirectDrain(instance, state, next, how);
     case 'stopping':
-      return to(instance, { ...state, next: { kind: 'stop' } });
+      return to(instance, { ...state, next });
     case 'backoff':
     case 'errored':
       return to(instance, { kind: 'stopped', reason: STOPPED_BY_COMMAND });
@@ -231,17 +249,18 @@ function onStop(instance: Instance, how: StopHow, now: number): Step {
   }
 }
 
-function onRestart(instance: Instance, how: StopHow, now: number): Step {
+function onRestart(instance: Instance, { how, why }: StopOrder, now: number): Step {
   const { state } = instance;
+  const next: AfterStop = why === undefined ? { kind: 'start' } : { kind: 'start', why };
   const fresh = { ...instance, history: FRESH_HISTORY, restarts: instance.restarts + 1 };
   switch (state.kind) {
     case 'starting':
     case 'online':
-      return beginStop(fresh, state, { kind: 'start' }, how, now);
+      return beginStop(fresh, state, next, how, now);
     case 'draining':
-      return redirectDrain(fresh, state, { kind: 'start' }, how);
+      return redirectDrain(fresh, state, next, how);
     case 'stopping':
-      return to(fresh, { ...state, next: { kind: 'start' } });
+      return to(fresh, { ...state, next });
     case 'stopped':
     case 'backoff':
     case 'errored':
@@ -258,14 +277,20 @@ function onSpawned(instance: Instance, pid: number): Step {
   }
   if (state.kind !== 'starting') return ignore(instance);
   const timers: InstanceEffect[] = [];
-  if (policy.ready.waitReady) {
-    timers.push({ kind: 'set-timer', timer: 'ready', ms: policy.ready.listenTimeoutMs });
+  const deadlineMs = wordDeadlineMs(policy);
+  if (deadlineMs > 0) {
+    timers.push({ kind: 'set-timer', timer: 'ready', ms: deadlineMs });
   } else if (policy.runtime === 'other') {
     timers.push({ kind: 'set-timer', timer: 'grace', ms: GRACE_MS });
   } else if (instance.trial) {
     timers.push({ kind: 'set-timer', timer: 'ready', ms: START_DEADLINE_MS });
   }
   return to(instance, { ...state, pid }, timers);
+}
+
+/** How long the word of the app and the probe may take; 0 where neither is waited for. */
+function wordDeadlineMs({ ready }: InstancePolicy): number {
+  return Math.max(ready.waitReady ? ready.listenTimeoutMs : 0, ready.probe?.deadlineMs ?? 0);
 }
 
 function onSpawnFailed(instance: Instance, reason: string, now: number): Step {
@@ -275,17 +300,22 @@ function onSpawnFailed(instance: Instance, reason: string, now: number): Step {
   return failed(instance, { code: null, signal: null }, 0, reason, now);
 }
 
-function onProgress(instance: Instance, what: 'main-ran' | 'listening' | 'ready'): Step {
+function onProgress(instance: Instance, what: 'main-ran' | 'listening' | 'ready' | 'probed'): Step {
   const { state, policy } = instance;
   if (state.kind !== 'starting' || state.pid === null) return ignore(instance);
-  if (what === 'ready') return policy.ready.waitReady ? online(instance, state.pid, state.since) : ignore(instance);
-
   const next = {
     ...state,
     mainRan: state.mainRan || what === 'main-ran',
     listening: state.listening || what === 'listening',
+    said: state.said || what === 'ready',
+    probed: state.probed || what === 'probed',
   };
-  if (policy.ready.waitReady || !next.mainRan) return to(instance, next);
+  const { waitReady, probe } = policy.ready;
+  if (waitReady || probe) {
+    const isReady = (next.said || !waitReady) && (next.probed || !probe);
+    return isReady ? online(instance, state.pid, state.since) : to(instance, next);
+  }
+  if (!next.mainRan || what === 'ready' || what === 'probed') return to(instance, next);
   if (next.listening) return online(instance, state.pid, state.since);
   // Set once: what comes later than the main module is its listening.
   if ((policy.mustListen && instance.trial) || what !== 'main-ran') return to(instance, next);
@@ -332,10 +362,7 @@ function onTimer(instance: Instance, timer: Timer, now: number): Step {
         : ignore(instance);
     case 'ready': {
       if (state.kind !== 'starting') return ignore(instance);
-      const reason = policy.ready.waitReady
-        ? `did not send 'ready' within ${policy.ready.listenTimeoutMs} ms (wait_ready)`
-        : `was not ready within ${START_DEADLINE_MS} ms`;
-      return beginStop(instance, state, { kind: 'fail', reason }, 'final', now);
+      return beginStop(instance, state, { kind: 'fail', reason: whyNotReady(policy, state) }, 'final', now);
     }
     case 'drain':
       return state.kind === 'draining' ? endDrain(instance, state, [{ kind: 'end-drain' }]) : ignore(instance);
@@ -344,6 +371,13 @@ function onTimer(instance: Instance, timer: Timer, now: number): Step {
     case 'backoff':
       return state.kind === 'backoff' ? spawn(instance, now) : ignore(instance);
   }
+}
+
+function whyNotReady(policy: InstancePolicy, state: Extract<InstanceState, { kind: 'starting' }>): string {
+  const within = `within ${wordDeadlineMs(policy) || START_DEADLINE_MS} ms`;
+  if (policy.ready.waitReady && !state.said) return `did not send 'ready' ${within} (wait_ready)`;
+  if (!policy.ready.probe) return `was not ready ${within}`;
+  return `was not ready ${within} (readiness: ${state.notReady ?? 'no answer'})`;
 }
 
 function onKillTimer(instance: Instance): Step {
@@ -449,7 +483,7 @@ function afterStop(
   const uptimeMs = now - state.since;
   if (next.kind === 'fail') return failed(instance, exit, uptimeMs, next.reason, now);
   const killed = state.killed ? `, killed after ${instance.policy.stop.killTimeoutMs} ms` : '';
-  const reason = `${next.kind === 'stop' ? STOPPED_BY_COMMAND : 'restarted by command'}${killed}`;
+  const reason = `${next.why ?? (next.kind === 'stop' ? STOPPED_BY_COMMAND : 'restarted by command')}${killed}`;
   const ended = { ...instance, lastExit: { ...exit, at: now, uptimeMs, reason } };
   return next.kind === 'stop' ? to(ended, { kind: 'stopped', reason }) : spawn(ended, now);
 }
@@ -480,9 +514,8 @@ function failed(instance: Instance, exit: Exit, uptimeMs: number, why: string | 
 }
 
 function spawn(instance: Instance, now: number): Step {
-  return to(instance, { kind: 'starting', pid: null, since: now, mainRan: false, listening: false }, [
-    { kind: 'spawn' },
-  ]);
+  const nothing = { mainRan: false, listening: false, said: false, probed: false, notReady: null };
+  return to(instance, { kind: 'starting', pid: null, since: now, ...nothing }, [{ kind: 'spawn' }]);
 }
 
 function online(instance: Instance, pid: number, since: number): Step {

@@ -4,6 +4,8 @@ import type { RestartSpec } from './app-spec.ts';
 export interface Exit {
   readonly code: number | null;
   readonly signal: string | null;
+  /** The kernel, or V8 at the limit of its heap, ended it for want of memory. */
+  readonly outOfMemory?: boolean;
 }
 
 /** What the policy remembers of the runs before. */
@@ -34,7 +36,8 @@ const BACKOFF_RESET_MS = 30_000;
 
 /** @returns `code 1` or `signal SIGKILL`, as every message tells an exit. */
 export function describeExit(exit: Exit): string {
-  return exit.signal ? `signal ${exit.signal}` : `code ${exit.code ?? 'unknown'}`;
+  const how = exit.signal ? `signal ${exit.signal}` : `code ${exit.code ?? 'unknown'}`;
+  return exit.outOfMemory ? `${how}, out of memory` : how;
 }
 
 /** Whether and when an instance whose process ended by itself is started again. */

@@ -24,6 +24,7 @@ class FileCapture implements LogCapture {
   readonly #tail = new TailBuffer();
   readonly #fds: number[] = [];
   readonly #flushes: (() => void)[] = [];
+  readonly #watching = new Set<{ readonly out: LineSplitter; readonly err: LineSplitter }>();
   readonly #out: FifoReader;
   readonly #err: FifoReader;
 
@@ -43,11 +44,13 @@ class FileCapture implements LogCapture {
       this.#out = new FifoReader(fifos.take(), (bytes) => {
         out(bytes);
         combinedOut(bytes);
+        for (const watch of this.#watching) watch.out.push(bytes);
       });
       this.#err = new FifoReader(fifos.take(), (bytes) => {
         this.#tail.push(bytes);
         err(bytes);
         combinedErr(bytes);
+        for (const watch of this.#watching) watch.err.push(bytes);
       });
     } catch (error) {
       this.#closeFiles();
@@ -80,6 +83,24 @@ class FileCapture implements LogCapture {
 
   markRun(): void {
     this.#tail.clear();
+  }
+
+  watchLines(pattern: RegExp, found: () => void): () => void {
+    const look = (lines: Buffer): void => {
+      const matches = lines
+        .toString()
+        .split('\n')
+        .some((line) => pattern.test(line));
+      if (!matches || !this.#watching.has(watch)) return;
+      stop();
+      found();
+    };
+    const watch = { out: new LineSplitter(look), err: new LineSplitter(look) };
+    const stop = (): void => {
+      this.#watching.delete(watch);
+    };
+    this.#watching.add(watch);
+    return stop;
   }
 
   close(): void {

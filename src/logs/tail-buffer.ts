@@ -2,9 +2,9 @@ import { StringDecoder } from 'node:string_decoder';
 
 const KEPT_BYTES = 8 * 1024;
 const KEPT_LINES = 12;
-const ERROR_LINE = /^(\w*Error|Traceback)\b/;
+const ERROR_LINE = /^(\w*Error|FATAL ERROR|Traceback)\b/;
 /** Frames inside Node say nothing of the app, and push out the lines that do. */
-const NODE_FRAME = /^\s+at .*\bnode:internal\//;
+const NODE_FRAME = /^\s+at .*\bnode:internal\/|^\s*\d+: 0x[\da-f]+ /;
 
 /** The last lines of a stream, for error messages. */
 export class TailBuffer {

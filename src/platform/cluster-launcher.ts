@@ -2,6 +2,7 @@ import cluster, { type Address, type Worker } from 'node:cluster';
 import { type BalanceSpec, programToRun } from '../domain/app-spec.ts';
 import type { Launcher } from '../supervisor/ports.ts';
 import { bootstrapArguments } from './node-arguments.ts';
+import { stdioFor, watchReadyFd } from './ready-fd.ts';
 import { SharedSockets } from './shared-sockets.ts';
 import { watchChild } from './watch-child.ts';
 
@@ -28,17 +29,25 @@ export function clusterLauncher(bootstrap: string): Launcher {
         args: [...args],
         execArgv: [...interpreterArgs, ...bootstrapArguments(bootstrap, interpreterArgs, env)],
         cwd,
-        stdio: ['ignore', outFd, errFd, 'ipc'],
+        stdio: [...stdioFor(spec, outFd, errFd), 'ipc'],
         serialization: 'json',
         ...(spec.uid === null ? {} : { uid: spec.uid }),
         ...(spec.gid === null ? {} : { gid: spec.gid }),
       });
       const worker: Worker = cluster.fork(env);
+      watchReadyFd(worker.process, spec, () => on({ kind: 'probed' }));
       // Of what Node itself shares, which are datagram sockets; of the others the bootstrap tells.
       worker.on('listening', (address) => on({ kind: 'listening', address: describeAddress(address) }));
       // 'error' also comes through the process, which is watched.
       worker.on('error', () => {});
-      return watchChild(worker.process, { ownGroup: false, shared: { sockets, slot: slot.index } }, on);
+      return watchChild(
+        worker.process,
+        {
+          ownGroup: false,
+          shared: { sockets, slot: slot.index, held: spec.ready.waitReady || spec.ready.probe !== null },
+        },
+        on,
+      );
     },
   };
 }

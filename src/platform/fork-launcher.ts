@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { programToRun } from '../domain/app-spec.ts';
 import type { Launcher, LaunchRequest } from '../supervisor/ports.ts';
 import { bootstrapArguments } from './node-arguments.ts';
+import { stdioFor, watchReadyFd } from './ready-fd.ts';
 import { watchChild } from './watch-child.ts';
 
 /** Starts each instance as a process of its own, the leader of its own process group. */
@@ -15,11 +16,12 @@ export function forkLauncher(bootstrap: string): Launcher {
         cwd: program.cwd,
         env,
         // Other programs have no use for a channel, and would hand its descriptor on to their children.
-        stdio: node ? ['ignore', outFd, errFd, 'ipc'] : ['ignore', outFd, errFd],
+        stdio: [...stdioFor(spec, outFd, errFd), ...(node ? (['ipc'] as const) : [])],
         detached: true,
         ...(spec.uid === null ? {} : { uid: spec.uid }),
         ...(spec.gid === null ? {} : { gid: spec.gid }),
       });
+      watchReadyFd(child, spec, () => on({ kind: 'probed' }));
       return watchChild(child, { ownGroup: true }, on);
     },
     settled: () => {},

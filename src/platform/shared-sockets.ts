@@ -19,12 +19,16 @@ const EINVAL = -22;
 export interface SocketWorker {
   /** Its place in the app; its successor has the same. */
   readonly slot: number;
+  /** It gets no connection before it is admitted, but those that are made for it. */
+  readonly held: boolean;
   readonly send: (body: ToSockets, handle?: RawHandle) => void;
 }
 
 /** What a worker's messages are fed to. */
 export interface WorkerSockets {
   readonly handle: (message: FromSockets, handle: RawHandle | undefined) => void;
+  /** It is ready: from now on it has its share. */
+  readonly admit: () => void;
   /** No new connection is given to it from now on. */
   readonly stopListening: () => void;
   /** Its process has ended. */
@@ -47,6 +51,7 @@ interface Member {
   silent: boolean;
   /** Connections that are on their way to it. */
   inTransit: number;
+  held: boolean;
 }
 
 /** A connection that the supervisor holds until a worker has it. */
@@ -84,6 +89,7 @@ interface Listener {
 export class SharedSockets {
   readonly #balance: () => BalanceSpec;
   readonly #listeners = new Map<string, Listener>();
+  readonly #held = new Set<SocketWorker>();
   readonly #connections = new Map<number, Connection>();
   #nextConnection = 1;
   #tellingMean = false;
@@ -96,10 +102,13 @@ export class SharedSockets {
   }
 
   attach(worker: SocketWorker): WorkerSockets {
+    if (worker.held) this.#held.add(worker);
     return {
+      admit: () => this.#admit(worker),
       handle: (message, handle) => this.#handle(worker, message, handle),
       stopListening: () => this.#leaveAll(worker),
       gone: () => {
+        this.#held.delete(worker);
         this.#leaveAll(worker);
         for (const connection of this.#connections.values()) {
           if (connection.holder?.worker === worker) this.#again(connection);
@@ -121,6 +130,18 @@ export class SharedSockets {
     if (this.#listeners.size > 0) return;
     this.#pair?.handle.close();
     this.#pair = null;
+  }
+
+  #admit(worker: SocketWorker): void {
+    if (!this.#held.delete(worker)) return;
+    for (const listener of this.#listeners.values()) {
+      const member = listener.members.get(worker);
+      if (!member) continue;
+      member.held = false;
+      worker.send({ kind: 'accept', socket: listener.key });
+      this.#serveWaiting(listener);
+      this.#tellMean(listener);
+    }
   }
 
   #handle(worker: SocketWorker, message: FromSockets, handle: RawHandle | undefined): void {
@@ -169,7 +190,15 @@ export class SharedSockets {
   #open(worker: SocketWorker, query: Extract<FromSockets, { kind: 'open-socket' }>): void {
     const { request, address, port, addressType, flags, index } = query;
     const key = [address ?? '*', port, addressType, flags, index].join(' ');
-    const answer = { kind: 'socket', request, socket: key, errno: 0, shares: false, sockname: {} } as const;
+    const answer = {
+      kind: 'socket',
+      request,
+      socket: key,
+      errno: 0,
+      shares: false,
+      hold: this.#held.has(worker),
+      sockname: {},
+    } as const;
     const listener = this.#listeners.get(key) ?? this.#newListener(key, query);
     const handle = typeof listener === 'number' ? listener : this.#handleFor(listener, worker.slot);
     if (typeof listener === 'number' || typeof handle === 'number') {
@@ -177,7 +206,7 @@ export class SharedSockets {
       if (typeof listener !== 'number' && listener.members.size === 0) this.closeUnused();
       return worker.send({ ...answer, errno, accepts: 'worker' });
     }
-    listener.members.set(worker, { worker, open: 0, asked: null, silent: false, inTransit: 0 });
+    listener.members.set(worker, { worker, open: 0, asked: null, silent: false, inTransit: 0, held: answer.hold });
     if (listener.way === 'handed') {
       worker.send({ ...answer, accepts: 'supervisor', sockname: nameOf(handle) });
       return this.#serveWaiting(listener);
@@ -258,6 +287,7 @@ export class SharedSockets {
     const connection = this.#hold(listener, client, { head });
     if (mode !== 'sticky') return this.#wait(connection);
     const best = [...listener.members.values()]
+      .filter(({ held }) => !held)
       .map((member) => ({ member, weight: weigh(value ?? address, member.worker.slot) }))
       // Of two in one place, as during a reload, the one that came last stays.
       .reduce<{ member: Member; weight: number } | null>((a, b) => (a && a.weight > b.weight ? a : b), null);
@@ -269,7 +299,7 @@ export class SharedSockets {
   #serveWaiting(listener: Listener): void {
     const { members, waiting } = listener;
     while (waiting.length > 0) {
-      const member = [...members.values()].find(({ inTransit }) => inTransit === 0);
+      const member = [...members.values()].find(({ inTransit, held }) => inTransit === 0 && !held);
       if (!member) return;
       // To the end of the line.
       members.delete(member.worker);
@@ -301,7 +331,8 @@ export class SharedSockets {
     if (connection.holder) return;
     const { listener, asked, giver } = connection;
     const candidates = [...listener.members.values()].filter(
-      (member) => member.asked === null && !member.silent && !asked.has(member.worker) && member.worker !== giver,
+      (member) =>
+        member.asked === null && !member.silent && !member.held && !asked.has(member.worker) && member.worker !== giver,
     );
     const least = candidates.reduce<Member | null>((a, b) => (a && a.open <= b.open ? a : b), null);
     const back = giver && listener.members.get(giver);
@@ -452,7 +483,7 @@ export class SharedSockets {
 
 /** What waits in the queue of a socket that nobody accepts from any more is accepted by another worker. */
 function adoptOrphans({ key, handles, members, adopters }: Listener): void {
-  const present = [...members.values()];
+  const present = [...members.values()].filter(({ held }) => !held);
   for (const [slot, handle] of handles) {
     const adopter = adopters.get(slot);
     if ((adopter && members.has(adopter)) || present.some(({ worker }) => worker.slot === slot)) continue;
@@ -466,7 +497,7 @@ function adoptOrphans({ key, handles, members, adopters }: Listener): void {
 function tellMean(listener: Listener): void {
   listener.dirty = false;
   const members = [...listener.members.values()];
-  const answering = members.filter(({ silent }) => !silent);
+  const answering = members.filter(({ silent, held }) => !silent && !held);
   if (answering.length === 0) return;
   const mean = answering.reduce((sum, { open }) => sum + open, 0) / answering.length;
   if (mean === listener.toldMean && members.length > 1) return;

@@ -1,8 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import type { Exit } from '../domain/restart-policy.ts';
 import { IPC_CMD, type IpcEnvelope, type ToApp } from '../protocol/ipc.ts';
 import { parseFromApp } from '../protocol/ipc-schema.ts';
 import type { ProcessEvent, RunningProcess } from '../supervisor/ports.ts';
+import { killedForMemory } from './oom.ts';
 import { ProcessTree } from './process-tree.ts';
 import type { RawHandle } from './raw-handle.ts';
 import type { SharedSockets } from './shared-sockets.ts';
@@ -13,7 +15,7 @@ const LAST_MESSAGES_MS = 200;
 interface ChildOptions {
   readonly ownGroup: boolean;
   /** Of a worker of a cluster: where its sockets come from, and its place in the app. */
-  readonly shared?: { readonly sockets: SharedSockets; readonly slot: number };
+  readonly shared?: { readonly sockets: SharedSockets; readonly slot: number; readonly held: boolean };
 }
 
 /** Turns the events of a child process into those that a supervisor knows. */
@@ -26,13 +28,15 @@ export function watchChild(
   const { pid } = child;
   const tree = pid === undefined ? null : new ProcessTree(pid, ownGroup);
   let exited = false;
+  /** Where it listens, as its bootstrap tells. */
+  const addresses: string[] = [];
 
   const tell = (body: ToApp, handle?: RawHandle): void => {
     // A channel that has just closed is told by 'disconnect' and 'exit'.
     if (child.connected)
       child.send({ cmd: IPC_CMD, body } satisfies IpcEnvelope<ToApp>, handle as unknown as Socket, () => {});
   };
-  const sockets = shared?.sockets.attach({ slot: shared.slot, send: tell });
+  const sockets = shared?.sockets.attach({ slot: shared.slot, held: shared.held, send: tell });
 
   child.on('error', (error: NodeJS.ErrnoException) => {
     // Also emitted when a message could not be sent, which concerns nobody.
@@ -42,7 +46,8 @@ export function watchChild(
     exited = true;
     sockets?.gone();
     tree?.mainExited();
-    const report = () => emit?.({ kind: 'exited', exit: { code, signal }, treeAlive: tree?.hasDescendants() ?? false });
+    const report = () =>
+      emit?.({ kind: 'exited', exit: exitOf(code, signal), treeAlive: tree?.hasDescendants() ?? false });
     if (!child.connected) return report();
     const timer = setTimeout(report, LAST_MESSAGES_MS);
     child.once('disconnect', () => {
@@ -57,6 +62,7 @@ export function watchChild(
     if (message?.cmd !== IPC_CMD) return;
     const event = parseFromApp(message.body);
     if (!event) return handle?.close();
+    if (event.kind === 'listening') addresses.push(event.address);
     switch (event.kind) {
       case 'stopped-listening':
         sockets?.stopListening();
@@ -75,6 +81,7 @@ export function watchChild(
       case 'only-streams':
       case 'drained':
       case 'want-signal':
+      case 'pong':
         return emit?.(event);
     }
   };
@@ -88,7 +95,9 @@ export function watchChild(
       else child.kill(signal as NodeJS.Signals);
     },
     endDrain: () => tell({ kind: 'end-drain' }),
-    connect: (port) => sockets?.connect(port) ?? Promise.reject(new Error('it is no worker of a cluster')),
+    admit: () => sockets?.admit(),
+    ping: () => tell({ kind: 'ping' }),
+    connect: (port) => sockets?.connect(port) ?? connectTo(port ?? addresses[0]),
     signal: (signal, wholeTree) => {
       if (wholeTree) tree?.signal(signal);
       else if (!exited) child.kill(signal as NodeJS.Signals);
@@ -99,6 +108,31 @@ export function watchChild(
       tree?.forget();
     },
   };
+}
+
+function exitOf(code: number | null, signal: string | null): Exit {
+  return signal === 'SIGKILL' && killedForMemory() ? { code, signal, outOfMemory: true } : { code, signal };
+}
+
+/** @param where a port of this machine, an address as the bootstrap tells it, or nothing. */
+function connectTo(where: number | string | undefined): Promise<Socket> {
+  if (where === undefined) return Promise.reject(new Error('it listens nowhere that is known: name its port'));
+  const [, host = '', port] = /^(.*):(\d+)$/.exec(String(where)) ?? [];
+  const any = ['[::]', '0.0.0.0', '*'].includes(host);
+  const options =
+    typeof where === 'number'
+      ? { port: where, host: 'localhost' }
+      : port === undefined
+        ? { path: where }
+        : { port: Number(port), host: any ? 'localhost' : host.replace(/^\[|\]$/g, '') };
+  return new Promise((resolve, reject) => {
+    const socket = connect(options);
+    socket.once('error', reject);
+    socket.once('connect', () => {
+      socket.off('error', reject);
+      resolve(socket);
+    });
+  });
 }
 
 const SPAWN_ERRORS: Readonly<Record<string, string>> = {

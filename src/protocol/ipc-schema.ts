@@ -13,6 +13,7 @@ const fromApp: v.GenericSchema<unknown, FromApp> = v.variant('kind', [
   v.object({ kind: v.literal('stopped-listening') }),
   v.object({ kind: v.literal('only-streams') }),
   v.object({ kind: v.literal('drained') }),
+  v.object({ kind: v.literal('pong') }),
   v.object({
     kind: v.literal('open-socket'),
     request: count,

@@ -23,6 +23,8 @@ export type FromApp =
   | { readonly kind: 'drained' }
   /** Asked to shut down, the app turned out not to take messages: please send the signal. */
   | { readonly kind: 'want-signal' }
+  /** The answer to `ping`. */
+  | { readonly kind: 'pong' }
   | FromSockets;
 
 /** Of a worker about the sockets that it shares; docs/sockets.md tells the whole story. */
@@ -67,6 +69,8 @@ export type ToApp =
   | { readonly kind: 'nothing-follows' }
   /** The time to drain is over: go on to the end. */
   | { readonly kind: 'end-drain' }
+  /** Does its event loop turn? */
+  | { readonly kind: 'ping' }
   | ToSockets;
 
 export type ToSockets =
@@ -79,8 +83,12 @@ export type ToSockets =
       readonly accepts: 'worker' | 'supervisor';
       /** Whether connections beyond the fair share are to be passed on. */
       readonly shares: boolean;
+      /** It is not ready: accept nothing before `accept`. */
+      readonly hold: boolean;
       readonly sockname: Readonly<Record<string, unknown>>;
     }
+  /** Go on and accept. */
+  | { readonly kind: 'accept'; readonly socket: string }
   /** With a socket as its handle: accept from it too. */
   | { readonly kind: 'also-socket'; readonly socket: string }
   /** How many connections of a socket the workers have on average. */

@@ -51,6 +51,10 @@ export interface InstanceSnapshot {
   readonly restarts: number;
   readonly unstable: number;
   readonly lastExit: LastExit | null;
+  /** The last ten of this place, whichever process filled it, the newest first. */
+  readonly exits: readonly LastExit[];
+  /** Why it is not well, though it is online; else null. */
+  readonly unhealthy: string | null;
   /** What the running process listens on, such as `0.0.0.0:3000`. */
   readonly listens: readonly string[];
   /** Processes of earlier generations that still finish their work. */

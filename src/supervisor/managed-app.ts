@@ -1,5 +1,7 @@
 import type { AppSpec } from '../domain/app-spec.ts';
+import type { LastExit } from '../domain/instance.ts';
 import type { AppRecord, AppSnapshot, InstanceSnapshot, Slot } from '../protocol/messages.ts';
+import type { Illness } from './health-watch.ts';
 import { ManagedInstance } from './managed-instance.ts';
 import type { Ports } from './ports.ts';
 
@@ -9,7 +11,12 @@ interface Place {
   current: ManagedInstance;
   candidate: ManagedInstance | null;
   readonly draining: Set<ManagedInstance>;
+  /** The last of all processes of this place, the newest first. */
+  exits: readonly LastExit[];
 }
+
+/** That many are kept of each place. */
+const EXITS = 10;
 
 const SETTLED: ReadonlySet<string> = new Set(['online', 'stopped', 'errored']);
 
@@ -19,13 +26,23 @@ export class ManagedApp {
   readonly #ports: Ports;
   readonly #places = new Map<number, Place>();
   readonly #onChange: (id: number) => void;
+  readonly #onIll: (id: number, illness: Illness) => void;
   #generation = 1;
 
-  /** @param onChange called with the id of a slot whenever anything about it changed. */
-  constructor(ports: Ports, record: AppRecord, onChange: (id: number) => void) {
+  /**
+   * @param onChange called with the id of a slot whenever anything about it changed.
+   * @param onIll called at each sign that the instance that serves there is not well.
+   */
+  constructor(
+    ports: Ports,
+    record: AppRecord,
+    onChange: (id: number) => void,
+    onIll: (id: number, illness: Illness) => void,
+  ) {
     this.#ports = ports;
     this.record = record;
     this.#onChange = onChange;
+    this.#onIll = onIll;
   }
 
   get ids(): readonly number[] {
@@ -63,7 +80,7 @@ export class ManagedApp {
     if (missing.length > 0) this.#ports.logs.reserve(missing.length);
     for (const slot of missing) {
       const current = this.#instance(record.spec, slot, {});
-      this.#places.set(slot.id, { slot, current, candidate: null, draining: new Set() });
+      this.#places.set(slot.id, { slot, current, candidate: null, draining: new Set(), exits: [] });
     }
   }
 
@@ -123,7 +140,7 @@ export class ManagedApp {
   }
 
   instanceSnapshot(id: number): InstanceSnapshot {
-    const { current, draining, slot } = this.#place(id);
+    const { current, draining, slot, exits } = this.#place(id);
     const { state, restarts, history, lastExit } = current.instance;
     return {
       key: this.record.key,
@@ -133,6 +150,8 @@ export class ManagedApp {
       restarts,
       unstable: history.unstable,
       lastExit,
+      exits,
+      unhealthy: current.illness?.reason ?? null,
       listens: current.listens,
       draining: [...draining].flatMap((old) => old.pid ?? []),
       generation: current.generation,
@@ -144,8 +163,20 @@ export class ManagedApp {
     slot: Slot,
     more: { trial?: boolean; restarts?: number; mustListen?: boolean },
   ): ManagedInstance {
-    const instance = new ManagedInstance(this.#ports, { spec, slot, generation: this.#generation, ...more });
-    instance.watch(() => this.#onChange(slot.id));
+    const onIll = (illness: Illness): void => {
+      if (this.#places.get(slot.id)?.current === instance) this.#onIll(slot.id, illness);
+    };
+    const instance = new ManagedInstance(this.#ports, { spec, slot, generation: this.#generation, onIll, ...more });
+    let lastExit: LastExit | null = null;
+    instance.watch(() => {
+      const place = this.#places.get(slot.id);
+      const exit = instance.instance.lastExit;
+      if (place && exit && exit !== lastExit) {
+        lastExit = exit;
+        place.exits = [exit, ...place.exits].slice(0, EXITS);
+      }
+      this.#onChange(slot.id);
+    });
     return instance;
   }
 

@@ -1,4 +1,4 @@
-import type { AppSpec } from '../domain/app-spec.ts';
+import type { AppSpec, Check } from '../domain/app-spec.ts';
 import {
   type Instance,
   type InstanceEffect,
@@ -10,8 +10,10 @@ import {
   type Timer,
 } from '../domain/instance.ts';
 import { instanceEnv } from '../domain/instance-env.ts';
+import type { Exit } from '../domain/restart-policy.ts';
 import type { AppError } from '../protocol/ipc.ts';
 import type { Slot } from '../protocol/messages.ts';
+import { HealthWatch, type Illness, poll } from './health-watch.ts';
 import type { LogCapture, Ports, ProcessEvent, RunningProcess } from './ports.ts';
 
 export interface ManagedInstanceOptions {
@@ -21,6 +23,8 @@ export interface ManagedInstanceOptions {
   readonly trial?: boolean;
   readonly restarts?: number;
   readonly mustListen?: boolean;
+  /** Called at each sign that it is not well. */
+  readonly onIll?: (illness: Illness) => void;
 }
 
 /** What a run said at its end. */
@@ -52,9 +56,16 @@ export class ManagedInstance {
   #uncaught: AppError | null = null;
   #lastWords: LastWords | null = null;
   #pidFile: string | null = null;
+  #env: Readonly<Record<string, string>> = {};
+  readonly #onIll: (illness: Illness) => void;
+  /** Ends the questions that belong to the present state. */
+  #endAsking: () => void = () => {};
+  #health: HealthWatch | null = null;
+  #illness: Illness | null = null;
 
   constructor(ports: Ports, options: ManagedInstanceOptions) {
-    const { spec, slot, generation, trial = false, restarts = 0, mustListen = false } = options;
+    const { spec, slot, generation, trial = false, restarts = 0, mustListen = false, onIll = () => {} } = options;
+    this.#onIll = onIll;
     this.#ports = ports;
     this.slot = slot;
     this.generation = generation;
@@ -78,6 +89,17 @@ export class ManagedInstance {
   /** Addresses that the running process listens on. */
   get listens(): readonly string[] {
     return this.#listens;
+  }
+
+  /** Why it is not well; null while it is, or does not run. */
+  get illness(): Illness | null {
+    return this.#illness;
+  }
+
+  /** It is not well, as was found out from elsewhere. */
+  markIll(illness: Illness): void {
+    this.#illness = illness;
+    this.#onIll(illness);
   }
 
   /** How many runs failed before they were ready. */
@@ -120,6 +142,7 @@ export class ManagedInstance {
   /** Drops what is held for an instance whose process is gone. */
   dispose(): void {
     this.#dropTimers();
+    this.#stopAsking();
     this.#process?.forget();
     this.#closeLogs();
     this.#watchers.clear();
@@ -131,7 +154,14 @@ export class ManagedInstance {
     const after = instance.state;
     this.#instance = instance;
     const respawns = effects.some(({ kind }) => kind === 'spawn');
-    if (before.kind !== after.kind || respawns) this.#dropTimers();
+    if (before.kind !== after.kind || respawns) {
+      this.#dropTimers();
+      this.#stopAsking();
+      if (after.kind === 'online') {
+        this.#process?.admit();
+        this.#watchHealth();
+      }
+    }
     const ended = !['online', 'draining', 'stopping', 'stopped'].includes(after.kind);
     const diedStarting = before.kind === 'starting' && (after.kind !== 'starting' || respawns);
     if (diedStarting && ended) this.#failures++;
@@ -174,8 +204,8 @@ export class ManagedInstance {
       this.#logs.markRun();
       const { outFd, errFd, close } = this.#logs.descriptors();
       try {
-        const env = instanceEnv(this.#spec, this.slot);
-        const request = { spec: this.#spec, slot: this.slot, env, outFd, errFd };
+        this.#env = instanceEnv(this.#spec, this.slot);
+        const request = { spec: this.#spec, slot: this.slot, env: this.#env, outFd, errFd };
         this.#process = this.#ports.launcher.launch(request, (event) => this.#onProcess(event));
       } finally {
         close();
@@ -199,10 +229,13 @@ export class ManagedInstance {
       case 'spawned':
         this.#pidFile = this.#spec.pidFile?.replaceAll('{id}', String(this.slot.id)) ?? null;
         if (this.#pidFile !== null) this.#ports.pidFiles.write(this.#pidFile, event.pid);
-        return this.send(event);
+        this.send(event);
+        return this.#askReadiness();
       case 'listening':
         if (!this.#listens.includes(event.address)) this.#listens.push(event.address);
         return this.send({ kind: 'listening' });
+      case 'pong':
+        return this.#health?.pong();
       case 'want-signal':
         return this.#process?.signal(this.#spec.stop.signal, this.#spec.stop.treekill);
       case 'uncaught':
@@ -213,17 +246,66 @@ export class ManagedInstance {
         this.#lastWords = this.#words();
         this.#listens = [];
         this.#removePidFile();
-        return this.send(event);
+        return this.send({ ...event, exit: withHeapLimit(event.exit, this.#lastWords.stderr) });
       case 'spawn-failed':
         this.#lastWords = NO_WORDS;
         return this.send(event);
       case 'main-ran':
       case 'ready':
+      case 'probed':
       case 'only-streams':
       case 'drained':
       case 'tree-gone':
         return this.send(event);
     }
+  }
+
+  /** While it starts: until its probe is answered well. */
+  #askReadiness(): void {
+    const { probe } = this.#spec.ready;
+    if (!probe || this.#instance.state.kind !== 'starting') return;
+    const { check, intervalMs, timeoutMs } = probe;
+    // Its launcher tells.
+    if (check.kind === 'fd') return;
+    if (check.kind === 'log') {
+      const found = (): void => this.send({ kind: 'probed' });
+      this.#endAsking = this.#logs?.watchLines(new RegExp(check.pattern), found) ?? this.#endAsking;
+      return;
+    }
+    this.#endAsking = poll(this.#ports.clock, { intervalMs, firstMs: 0 }, async () => {
+      const run = this.#process;
+      const reason = await this.#ask(check, timeoutMs);
+      // The answer may be that of a run that has ended.
+      if (run === this.#process) this.send(reason === null ? { kind: 'probed' } : { kind: 'not-ready', reason });
+    });
+  }
+
+  #watchHealth(): void {
+    const { liveness } = this.#spec;
+    if (!liveness) return;
+    const ports = {
+      ask: (check: Check) => this.#ask(check, liveness.timeoutMs),
+      ping: () => this.#process?.ping(),
+    };
+    this.#health = new HealthWatch(this.#ports.clock, liveness, ports, (illness) => {
+      if (illness) this.markIll(illness);
+      else this.#illness = null;
+      for (const watcher of this.#watchers) watcher();
+    });
+  }
+
+  #ask(check: Check, timeoutMs: number): Promise<string | null> {
+    const run = this.#process;
+    if (!run) return Promise.resolve('it does not run');
+    return this.#ports.prober.ask(check, { spec: this.#spec, env: this.#env, connect: run.connect }, timeoutMs);
+  }
+
+  #stopAsking(): void {
+    this.#endAsking();
+    this.#endAsking = () => {};
+    this.#health?.end();
+    this.#health = null;
+    this.#illness = null;
   }
 
   #words(): LastWords {
@@ -244,4 +326,9 @@ export class ManagedInstance {
     for (const drop of this.#timers.values()) drop();
     this.#timers.clear();
   }
+}
+
+/** V8 that has reached the limit of its heap says so before it aborts. */
+function withHeapLimit(exit: Exit, stderr: readonly string[]): Exit {
+  return stderr.some((line) => line.includes('heap out of memory')) ? { ...exit, outOfMemory: true } : exit;
 }

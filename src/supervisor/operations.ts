@@ -53,8 +53,8 @@ export async function bringUp(
 }
 
 /** Sends stop, and waits until nothing of the instance is left. */
-export async function takeDown(ports: Ports, managed: ManagedInstance, how: StopHow): Promise<Outcome> {
-  managed.send({ kind: 'stop', how });
+export async function takeDown(ports: Ports, managed: ManagedInstance, how: StopHow, why?: string): Promise<Outcome> {
+  managed.send({ kind: 'stop', how, why });
   const settled = (): Outcome | null => {
     const { state } = managed.instance;
     if (state.kind === 'stopped') return succeeded(managed);

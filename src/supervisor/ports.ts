@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { AppSpec } from '../domain/app-spec.ts';
+import type { AppSpec, Check } from '../domain/app-spec.ts';
 import type { DrainOrder } from '../domain/instance.ts';
 import type { Exit } from '../domain/restart-policy.ts';
 import type { AppError } from '../protocol/ipc.ts';
@@ -13,6 +13,21 @@ export interface Ports {
   readonly pidFiles: PidFiles;
   /** Names the process that listens on a TCP port, where that can be read: `nginx (pid 812)`. */
   readonly portOwner: (port: number) => string | null;
+  readonly prober: Prober;
+  /** Resident memory of processes, in bytes; those that are gone are left out. */
+  readonly memoryOf: (pids: readonly number[]) => ReadonlyMap<number, number>;
+}
+
+export interface Prober {
+  /** Puts one question. It never throws. @returns null when it is well, else the reason. */
+  readonly ask: (check: Check, target: ProbeTarget, timeoutMs: number) => Promise<string | null>;
+}
+
+/** An instance to be asked. */
+export interface ProbeTarget {
+  readonly spec: AppSpec;
+  readonly env: Readonly<Record<string, string>>;
+  readonly connect: RunningProcess['connect'];
 }
 
 export interface Clock {
@@ -43,6 +58,10 @@ export interface RunningProcess {
   readonly askShutdown: (signal: string, drain: DrainOrder | null) => void;
   /** The time to drain is over: on to the end. */
   readonly endDrain: () => void;
+  /** It is ready: new connections may reach it. */
+  readonly admit: () => void;
+  /** Asks its event loop for a `pong`. */
+  readonly ping: () => void;
   /** A connection to this very process, whichever others listen on the same port; null: its first port. */
   readonly connect: (port: number | null) => Promise<Socket>;
   /** Signals the main process, or its whole tree. A process that is gone is no error. */
@@ -59,6 +78,8 @@ export type ProcessEvent =
   | { readonly kind: 'main-ran' }
   | { readonly kind: 'listening'; readonly address: string }
   | { readonly kind: 'ready' }
+  | { readonly kind: 'probed' }
+  | { readonly kind: 'pong' }
   | { readonly kind: 'only-streams' }
   | { readonly kind: 'drained' }
   | { readonly kind: 'want-signal' }
@@ -84,6 +105,8 @@ export interface LogCapture {
   /** The last lines of stderr since `markRun`. */
   readonly stderrTail: () => readonly string[];
   readonly markRun: () => void;
+  /** Tells of the first line of either stream, from now on, that matches. @returns what ends that. */
+  readonly watchLines: (pattern: RegExp, found: () => void) => () => void;
   readonly close: () => void;
 }
 

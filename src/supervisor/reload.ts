@@ -18,6 +18,10 @@ export interface Reload {
 export interface ReloadOptions {
   /** The first new instance is watched for this long before the others follow; 0 for no canary. */
   readonly canaryMs: number;
+  /** Of a replacement: what is told as the reason why the old ones end. */
+  readonly why?: string;
+  /** The old ones answer nothing: they are not given the time to finish. */
+  readonly stuck?: boolean;
 }
 
 /**
@@ -76,20 +80,20 @@ class RolloutRun {
   readonly #app: ManagedApp;
   readonly #record: AppRecord;
   readonly #ids: readonly number[];
-  readonly #canaryMs: number;
+  readonly #options: ReloadOptions;
   readonly #discards: Promise<void>[] = [];
   readonly #outcomes = new Map<number, Outcome>();
   readonly #over: Promise<void>;
   #resolveOver: () => void = () => {};
   #step: RolloutStep;
 
-  constructor(ports: Ports, app: ManagedApp, record: AppRecord, ids: readonly number[], { canaryMs }: ReloadOptions) {
+  constructor(ports: Ports, app: ManagedApp, record: AppRecord, ids: readonly number[], options: ReloadOptions) {
     this.#ports = ports;
     this.#app = app;
     this.#record = record;
     this.#ids = ids;
-    this.#canaryMs = canaryMs;
-    this.#step = beginRollout(ids, record.spec.rollout, canaryMs > 0);
+    this.#options = options;
+    this.#step = beginRollout(ids, record.spec.rollout, options.canaryMs > 0);
     this.#over = new Promise((resolve) => {
       this.#resolveOver = resolve;
     });
@@ -153,7 +157,10 @@ class RolloutRun {
 
   /** Watches an instance that is ready, for min_ready and as a canary. */
   async #staysUp(fresh: ManagedInstance, isWanted: () => boolean): Promise<boolean> {
-    const watchMs = Math.max(this.#record.spec.rollout.minReadyMs, this.#step.rollout.canary ? this.#canaryMs : 0);
+    const watchMs = Math.max(
+      this.#record.spec.rollout.minReadyMs,
+      this.#step.rollout.canary ? this.#options.canaryMs : 0,
+    );
     if (watchMs === 0) return true;
     const gone = (): true | null => (fresh.instance.state.kind === 'online' && isWanted() ? null : true);
     return (await watchUntil(this.#ports, fresh, gone, watchMs)) === null;
@@ -184,10 +191,11 @@ class RolloutRun {
   async #drain(id: number): Promise<void> {
     const old = this.#app.promote(id);
     const fresh = this.#app.current(id);
+    const { stuck = false, why } = this.#options;
     const unwatch = fresh.watch(() => {
       if (fresh.instance.state.kind !== 'online') this.#fellOver(fresh);
     });
-    const outcome = await takeDown(this.#ports, old, 'covered');
+    const outcome = await takeDown(this.#ports, old, stuck ? 'final' : 'covered', why);
     // One that was ready and fell over since is no better than one that never got ready.
     if (fresh.instance.state.kind !== 'online') this.#fellOver(fresh);
     else this.#outcomes.set(id, outcome.ok ? succeeded(old) : outcome);

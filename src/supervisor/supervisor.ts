@@ -1,10 +1,24 @@
 import { pidOf } from '../domain/instance.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { AppSnapshot, Outcome, RunParams, SupervisorEvents } from '../protocol/messages.ts';
+import type { Illness } from './health-watch.ts';
 import { ManagedApp } from './managed-app.ts';
 import { operate, takeDown } from './operations.ts';
 import type { Ports } from './ports.ts';
 import { type Reload, type ReloadOptions, reload } from './reload.ts';
+
+/** How replacements of an app went. */
+interface Replacements {
+  /** In a row, that did not help. */
+  readonly failed: number;
+  readonly notBefore: number;
+}
+
+/** A replacement of an instance that was well for less than this has not helped. */
+const HEALTHY_FOR_MS = 60_000;
+const FIRST_PAUSE_MS = 5000;
+const LONGEST_PAUSE_MS = 600_000;
+const MEMORY_EVERY_MS = 1000;
 
 /** The data plane: runs the instances of its apps and goes on whatever happens to the daemon. */
 export class Supervisor {
@@ -13,6 +27,10 @@ export class Supervisor {
   readonly #reloads = new Map<string, Reload>();
   readonly #onChanged: (changed: SupervisorEvents['changed']) => void;
   readonly #changedIds = new Set<number>();
+  /** Apps with an operation under way, and how many. */
+  readonly #operating = new Map<string, number>();
+  readonly #replacements = new Map<string, Replacements>();
+  #watchingMemory = false;
   #flushPlanned = false;
 
   constructor(ports: Ports, onChanged: (changed: SupervisorEvents['changed']) => void) {
@@ -41,6 +59,7 @@ export class Supervisor {
       const fresh = apps.flatMap((app) => app.slots.filter(({ id }) => !this.#apps.get(app.key)?.has(id)));
       this.#ports.logs.reserve(fresh.length);
     }
+    for (const { key } of apps) this.#operating.set(key, (this.#operating.get(key) ?? 0) + 1);
     const outcomes = await Promise.all(
       apps.map(async (record) => {
         const running = this.#reloads.get(record.key);
@@ -50,7 +69,12 @@ export class Supervisor {
         }
         let app = this.#apps.get(record.key);
         if (!app) {
-          app = new ManagedApp(this.#ports, record, (id) => this.#changed(id));
+          app = new ManagedApp(
+            this.#ports,
+            record,
+            (id) => this.#changed(id),
+            (id, illness) => void this.#replace(record.key, id, illness),
+          );
           this.#apps.set(record.key, app);
         }
         if (kind !== 'delete') app.addPlaces(record);
@@ -68,6 +92,8 @@ export class Supervisor {
         return result;
       }),
     );
+    for (const { key } of apps) this.#operating.set(key, (this.#operating.get(key) ?? 1) - 1);
+    if (apps.some(({ spec }) => spec.maxMemoryBytes !== null)) this.#watchMemory();
     this.#flush();
     return outcomes.flat();
   }
@@ -96,6 +122,48 @@ export class Supervisor {
     for (const managed of all) managed.dispose();
     this.#ports.logs.close();
     return alive.length;
+  }
+
+  /**
+   * Replaces an instance that is not well: by a new one beside it in a cluster, by a restart in fork mode. One at a time
+   * of each app; and one that does not help is not followed by the next at once.
+   */
+  async #replace(key: string, id: number, { reason, stuck }: Illness): Promise<void> {
+    const app = this.#apps.get(key);
+    if (!app?.has(id) || this.#reloads.has(key) || (this.#operating.get(key) ?? 0) > 0) return;
+    const { clock } = this.#ports;
+    const before = this.#replacements.get(key) ?? { failed: 0, notBefore: 0 };
+    const { state } = app.current(id).instance;
+    if (clock.now() < before.notBefore || state.kind !== 'online') return;
+    const tooSoon = clock.now() - state.since < HEALTHY_FOR_MS;
+    if (app.record.spec.mode === 'fork') {
+      app.current(id).send({ kind: 'restart', how: 'gap', why: reason });
+      return;
+    }
+    const outcomes = await this.#reload(app, app.record, [id], { canaryMs: 0, why: reason, stuck });
+    const failed = tooSoon || outcomes.some(({ ok }) => !ok) ? before.failed + 1 : 0;
+    const pauseMs = failed === 0 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (failed - 1), LONGEST_PAUSE_MS);
+    this.#replacements.set(key, { failed, notBefore: clock.now() + pauseMs });
+  }
+
+  /** For as long as an app has a limit. */
+  #watchMemory(): void {
+    if (this.#watchingMemory) return;
+    this.#watchingMemory = true;
+    this.#ports.clock.after(MEMORY_EVERY_MS, () => {
+      this.#watchingMemory = false;
+      const limited = [...this.#apps.values()].filter(({ record }) => record.spec.maxMemoryBytes !== null);
+      if (limited.length === 0) return;
+      const instances = limited.flatMap((app) => app.ids.map((id) => app.current(id)));
+      const memory = this.#ports.memoryOf(instances.flatMap(({ pid }) => pid ?? []));
+      for (const managed of instances) {
+        const bytes = memory.get(managed.pid ?? -1) ?? 0;
+        const limit = managed.spec.maxMemoryBytes ?? Number.POSITIVE_INFINITY;
+        if (bytes <= limit || managed.instance.state.kind !== 'online') continue;
+        managed.markIll({ reason: `held ${mib(bytes)}, more than max_memory_restart (${mib(limit)})`, stuck: false });
+      }
+      this.#watchMemory();
+    });
   }
 
   async #reload(
@@ -131,4 +199,8 @@ export class Supervisor {
     const known = new Set(instances.map(({ id }) => id));
     this.#onChanged({ instances, removed: ids.filter((id) => !known.has(id)) });
   }
+}
+
+function mib(bytes: number): string {
+  return `${Math.round(bytes / 1024 ** 2)} MiB`;
 }

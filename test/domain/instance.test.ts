@@ -57,6 +57,9 @@ const starting = (more: Partial<Extract<InstanceState, { kind: 'starting' }>> = 
   since: SINCE,
   mainRan: false,
   listening: false,
+  said: false,
+  probed: false,
+  notReady: null,
   ...more,
 });
 const spawning = starting({ pid: null });
@@ -328,7 +331,7 @@ table('getting ready', [
   ],
   ['wait_ready waits for the word', inState(ran, waits), LISTENING, starting({ mainRan: true, listening: true }), []],
   ['wait_ready is online by the word', inState(starting(), waits), READY, online, []],
-  ['the word means nothing without wait_ready', inState(starting()), READY, starting(), []],
+  ['the word means nothing without wait_ready', inState(starting()), READY, starting({ said: true }), []],
   [
     'no word in time ends the run',
     inState(starting(), waits),

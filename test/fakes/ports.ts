@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { AppSpec } from '../../src/domain/app-spec.ts';
+import type { AppSpec, Check } from '../../src/domain/app-spec.ts';
 import type { DrainOrder } from '../../src/domain/instance.ts';
 import type { Slot } from '../../src/protocol/messages.ts';
 import type {
@@ -110,6 +110,16 @@ export class FakeProcess implements RunningProcess {
 
   readonly endDrain = (): void => {
     this.drainEnded = true;
+  };
+
+  admitted = false;
+  readonly admit = (): void => {
+    this.admitted = true;
+  };
+
+  pings = 0;
+  readonly ping = (): void => {
+    this.pings++;
   };
 
   readonly connect = (): Promise<Socket> => Promise.reject(new Error('there is nothing to connect to'));
@@ -242,6 +252,22 @@ class FakeCapture implements LogCapture {
     this.#tail = [];
   };
 
+  #watch: ((line: string) => void) | null = null;
+
+  readonly watchLines = (pattern: RegExp, found: () => void): (() => void) => {
+    this.#watch = (line) => {
+      if (pattern.test(line)) found();
+    };
+    return () => {
+      this.#watch = null;
+    };
+  };
+
+  /** A line that is read at once. */
+  say(line: string): void {
+    this.#watch?.(line);
+  }
+
   readonly close = (): void => {
     this.closed = true;
   };
@@ -263,6 +289,12 @@ export class FakePorts implements Ports {
       if (this.pidFilesWritten.get(path) === pid) this.pidFilesWritten.delete(path);
     },
   };
+
+  /** What each question is answered by. */
+  answers: (check: Check) => string | null = () => null;
+  readonly prober = { ask: async (check: Check): Promise<string | null> => this.answers(check) };
+  readonly memory = new Map<number, number>();
+  readonly memoryOf = (): ReadonlyMap<number, number> => this.memory;
 
   readonly portOwner = (port: number): string | null => this.portOwners.get(port) ?? null;
 }

@@ -1,9 +1,12 @@
+import type { AppSpec } from '../../domain/app-spec.ts';
 import { describeExit } from '../../domain/restart-policy.ts';
 import type { AppView } from '../../protocol/messages.ts';
 import type { Run } from '../command.ts';
 import { bold, dim } from '../render/colours.ts';
 import { colourStatus } from '../render/status.ts';
 import { formatBytes, formatDuration } from '../render/units.ts';
+
+type Row = readonly [label: string, value: string];
 
 export const describe: Run = async ({ connect, out }, [target = ''], options) => {
   const client = await connect();
@@ -26,7 +29,7 @@ function renderApp({ app, instances }: AppView, now: number): string {
     program.script === program.exec
       ? [program.script, ...program.args]
       : [program.exec, ...program.interpreterArgs, program.script, ...program.args];
-  const rows: [string, string][] = [
+  const rows: Row[] = [
     ['namespace', spec.namespace],
     ['mode', `${spec.mode}, ${spec.instances} ${spec.instances === 1 ? 'instance' : 'instances'}`],
     ['command', command.join(' ')],
@@ -37,13 +40,14 @@ function renderApp({ app, instances }: AppView, now: number): string {
     ['stop', `${stop.signal}, SIGKILL after ${stop.killTimeoutMs} ms`],
   ];
   if (ready.waitReady) rows.push(['listen timeout', `${ready.listenTimeoutMs} ms`]);
+  rows.push(...furtherRows(spec));
   const head = [bold(spec.name), ...rows.map(([label, value]) => row(2, label, value))];
   return [...head, ...instances.map((instance) => renderInstance(instance, now, spec.mode))].join('\n');
 }
 
 function renderInstance(instance: AppView['instances'][number], now: number, mode: string): string {
-  const { id, state, pid, restarts, lastExit, listens, logs, cpuPercent, rssBytes } = instance;
-  const rows: [string, string][] = [['status', colourStatus(instance)]];
+  const { id, state, pid, restarts, exits, unhealthy, listens, logs, cpuPercent, rssBytes } = instance;
+  const rows: Row[] = [['status', colourStatus(instance)]];
   if ('reason' in state) rows.push(['why', state.reason]);
   if (state.kind === 'backoff') rows.push(['next start', `in ${formatDuration(state.until - now + 999)}`]);
   if (pid !== null) rows.push(['pid', String(pid)]);
@@ -52,20 +56,61 @@ function renderInstance(instance: AppView['instances'][number], now: number, mod
   if (rssBytes !== null)
     rows.push(['memory, cpu', `${formatBytes(rssBytes)}, ${cpuPercent === null ? '-' : `${cpuPercent}%`}`]);
   rows.push(['restarts', String(restarts)]);
-  if (lastExit) {
-    const ago = formatDuration(now - lastExit.at);
-    rows.push([
-      'last exit',
-      `${describeExit(lastExit)} after ${formatDuration(lastExit.uptimeMs)}, ${ago} ago (${lastExit.reason})`,
-    ]);
+  if (unhealthy !== null) rows.push(['unhealthy', unhealthy]);
+  for (const [at, exit] of exits.entries()) {
+    const ago = formatDuration(now - exit.at);
+    const after = formatDuration(exit.uptimeMs);
+    rows.push([at === 0 ? 'last exits' : '', `${describeExit(exit)} after ${after}, ${ago} ago (${exit.reason})`]);
   }
   rows.push(['stdout', logs.out ?? 'not kept'], ['stderr', logs.error ?? 'not kept']);
   if (logs.combined) rows.push(['both', logs.combined]);
   return [`  ${bold(`instance ${id}`)}`, ...rows.map(([label, value]) => row(4, label, value))].join('\n');
 }
 
+/** What the app asks for beyond the defaults. */
+function furtherRows({ mode, program, liveness, drain, rollout, balance, maxMemoryBytes, cron }: AppSpec): Row[] {
+  const rows: Row[] = [];
+  const { release } = program;
+  if (release) rows.push(['release', release.cwd]);
+  if (liveness) {
+    const { check, intervalMs, failures, eventLoopMs } = liveness;
+    const asked = check ? `${checkText(check)} every ${intervalMs} ms, ${failures} failures in a row` : null;
+    const loop = eventLoopMs === null ? null : `event loop stands still for ${eventLoopMs} ms`;
+    rows.push(['unhealthy after', [asked, loop].filter((part) => part !== null).join('; ')]);
+  }
+  if (maxMemoryBytes !== null) rows.push(['replaced above', formatBytes(maxMemoryBytes)]);
+  if (cron !== null) rows.push(['replaced at', cron]);
+  if (mode === 'cluster') {
+    rows.push(['drain', `${drain.timeoutMs} ms at most, streams ${drain.streamTimeoutMs} ms`]);
+    rows.push(['balance', balance.cookie === null ? balance.mode : `${balance.mode} by cookie ${balance.cookie}`]);
+    const { maxSurge, maxUnavailable, minReadyMs } = rollout;
+    const unavailable = maxUnavailable > 0 ? `, ${maxUnavailable} may be unavailable` : '';
+    const ready = minReadyMs > 0 ? `, each ready for ${minReadyMs} ms` : '';
+    rows.push(['reload', `${maxSurge} new at a time${unavailable}${ready}`]);
+  }
+  return rows;
+}
+
+function checkText(check: NonNullable<AppSpec['ready']['probe']>['check']): string {
+  switch (check.kind) {
+    case 'http':
+      return `http ${check.path}${check.port === null ? '' : ` on port ${check.port}`}`;
+    case 'tcp':
+      return check.port === null ? 'tcp' : `tcp on port ${check.port}`;
+    case 'command':
+      return `command ${check.command}`;
+    case 'fd':
+      return `a line on descriptor ${check.fd}`;
+    case 'log':
+      return `a line that matches /${check.pattern}/`;
+  }
+}
+
 function readyWhen({ ready, mode, program }: AppView['app']['spec']): string {
-  if (ready.waitReady) return "it sends 'ready'";
+  const { waitReady, probe } = ready;
+  const words = waitReady ? ["it sends 'ready'"] : [];
+  if (probe) words.push(`${checkText(probe.check)}, within ${probe.deadlineMs} ms`);
+  if (words.length > 0) return words.join(' and ');
   if (mode === 'cluster') return `it listens, or stays up ${ready.listenTimeoutMs} ms without`;
   return program.runtime === 'node' ? 'its main module has run' : 'it has stayed up for a moment';
 }

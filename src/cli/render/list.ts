@@ -80,7 +80,8 @@ function notes(views: readonly InstanceView[], now: number): string[] {
   });
 }
 
-function explain({ state }: InstanceView, now: number): string | null {
+function explain({ state, unhealthy }: InstanceView, now: number): string | null {
+  if (unhealthy !== null) return `is unhealthy: ${unhealthy}`;
   if (state.kind === 'errored') return `is errored: ${state.reason}`;
   return state.kind === 'backoff' ? `${state.reason}; next try in ${formatDuration(state.until - now + 999)}` : null;
 }

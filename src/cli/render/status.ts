@@ -1,17 +1,20 @@
 import type { InstanceView } from '../../protocol/messages.ts';
 import { dim, green, red, yellow } from './colours.ts';
 
+type Shown = Pick<InstanceView, 'state' | 'draining' | 'unhealthy'>;
+
 /** The words of the list; docs/lifecycle.md explains each. */
-function statusWord({ state, draining }: Pick<InstanceView, 'state' | 'draining'>): string {
+function statusWord({ state, draining, unhealthy }: Shown): string {
   if (state.kind === 'backoff') return 'waiting restart';
-  return draining.length > 0 ? `${state.kind} (+${draining.length} draining)` : state.kind;
+  const word = unhealthy === null ? state.kind : 'unhealthy';
+  return draining.length > 0 ? `${word} (+${draining.length} draining)` : word;
 }
 
-export function colourStatus(view: Pick<InstanceView, 'state' | 'draining'>): string {
+export function colourStatus(view: Shown): string {
   const word = statusWord(view);
   switch (view.state.kind) {
     case 'online':
-      return green(word);
+      return view.unhealthy === null ? green(word) : red(word);
     case 'starting':
     case 'draining':
     case 'stopping':

@@ -17,6 +17,8 @@ const view = (changes: Partial<InstanceView> = {}): InstanceView => ({
   restarts: 3,
   unstable: 0,
   lastExit: null,
+  exits: [],
+  unhealthy: null,
   listens: [],
   draining: [],
   generation: 1,

@@ -1,0 +1,29 @@
+import type { ChildProcess, StdioOptions } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import type { AppSpec } from '../domain/app-spec.ts';
+
+type Stdio = Exclude<StdioOptions, string>;
+
+/** The descriptors of an instance: with a pipe where its readiness is told by a line on a descriptor. */
+export function stdioFor(spec: AppSpec, outFd: number, errFd: number): Stdio {
+  const fd = readyFd(spec);
+  if (fd === null) return ['ignore', outFd, errFd];
+  return ['ignore', outFd, errFd, ...Array.from({ length: fd - 3 }, () => 'ignore' as const), 'pipe'];
+}
+
+/** Calls `ready` at the first line that comes through that pipe. */
+export function watchReadyFd(child: ChildProcess, spec: AppSpec, ready: () => void): void {
+  const fd = readyFd(spec);
+  if (fd === null) return;
+  const pipe = child.stdio[fd] as Readable | null | undefined;
+  pipe?.on('error', () => {});
+  pipe?.on('data', (chunk: Buffer) => {
+    if (!chunk.includes('\n')) return;
+    ready();
+    pipe.removeAllListeners('data').resume();
+  });
+}
+
+function readyFd({ ready }: AppSpec): number | null {
+  return ready.probe?.check.kind === 'fd' ? ready.probe.check.fd : null;
+}
