@@ -2,14 +2,19 @@
 // node bench/run.mjs [case ...]: measures upkeep against pm2 and bare Node. See README.md beside it.
 import { cpus, loadavg, release } from 'node:os';
 import { parseArgs } from 'node:util';
+import * as blockedWorker from './cases/blocked-worker.mjs';
+import * as failures from './cases/failures.mjs';
 import * as idleCpu from './cases/idle-cpu.mjs';
+import * as keepAlive from './cases/keep-alive.mjs';
 import * as list from './cases/list.mjs';
 import * as memory from './cases/memory.mjs';
+import * as newConnections from './cases/new-connections.mjs';
 import * as recover from './cases/recover.mjs';
+import * as reload from './cases/reload.mjs';
+import * as spread from './cases/spread.mjs';
 import * as start50 from './cases/start-50.mjs';
 import * as startCold from './cases/start-cold.mjs';
 import * as startWarm from './cases/start-warm.mjs';
-import * as throughput from './cases/throughput.mjs';
 import { bareSide } from './lib/bare.mjs';
 import { closeAll, closeOnSignals } from './lib/cleanup.mjs';
 import { toRows, toTable } from './lib/report.mjs';
@@ -23,7 +28,12 @@ const cases = new Map([
   ['memory', memory],
   ['idle-cpu', idleCpu],
   ['recover', recover],
-  ['throughput', throughput],
+  ['keep-alive', keepAlive],
+  ['new-connections', newConnections],
+  ['spread', spread],
+  ['blocked-worker', blockedWorker],
+  ['reload', reload],
+  ['failures', failures],
 ]);
 
 const usage = `node bench/run.mjs [case ...] [--rounds N] [--sides ${sideNames.join(',')}] [--json]

@@ -31,14 +31,14 @@ export const bareSide = {
       started.add(child.pid);
     };
 
-    const startMany = async (count) => {
+    const startMany = async (count, extraEnv) => {
       const startedAt = performance.now();
       const apps = [];
       let at;
       for (let launched = 0; launched < count; ) {
         const batch = Math.min(CONCURRENCY, count - launched);
         const ready = hub.expect(batch);
-        for (let left = batch; left > 0; left -= 1) launch(helloApp);
+        for (let left = batch; left > 0; left -= 1) launch(helloApp, extraEnv);
         const answered = await ready;
         apps.push(...answered.apps);
         at = answered.at;
@@ -58,12 +58,13 @@ export const bareSide = {
       hub,
       // The least any command written for Node can take.
       list: () => runCommand([process.execPath, '-e', '0'], { env }),
-      startOne: () => startMany(1),
+      startOne: (extraEnv) => startMany(1, extraEnv),
       startMany,
-      startCluster: async (workers) => {
+      startCluster: async (workers, { policy = 'rr', extraEnv } = {}) => {
         const port = await freePort();
         const ready = hub.expect(workers);
-        launch(helloClusterApp, { BENCH_PORT: String(port), BENCH_WORKERS: String(workers) });
+        const cluster = { BENCH_PORT: String(port), BENCH_WORKERS: String(workers), NODE_CLUSTER_SCHED_POLICY: policy };
+        launch(helloClusterApp, { ...cluster, ...extraEnv });
         await ready;
         return port;
       },

@@ -54,14 +54,17 @@ export const managerSide = ({ name, argv, homeVariable }) => ({
         writeFileSync(file, `module.exports = ${JSON.stringify({ apps: many })};\n`);
         return start([file], { count, limitMs: MANY_LIMIT_MS });
       },
-      startCluster: async (workers) => {
+      startCluster: async (workers, { extraEnv } = {}) => {
         const port = await freePort();
         await start([helloApp, '--name', 'hello', '-i', String(workers)], {
           count: workers,
-          extraEnv: { BENCH_PORT: String(port) },
+          extraEnv: { BENCH_PORT: String(port), ...extraEnv },
         });
         return port;
       },
+      reload: () => run(['reload', 'hello']),
+      scale: (workers) => run(['scale', 'hello', String(workers)]),
+      restartOne: () => run(['restart', '0']),
       clear: async () => {
         await run(['delete', 'all'], { limitMs: MANY_LIMIT_MS });
         await untilGone(apps.map(({ pid }) => pid));

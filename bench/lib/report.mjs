@@ -48,6 +48,8 @@ export const toTable = (rows) => {
 };
 
 const judge = ({ against, below, atMost, atLeast }, sides, ratio) => {
+  // A figure that is to be reached by itself.
+  if (against === 'nothing') return sides.upkeep && (sides.upkeep.median <= atMost ? 'met' : 'MISSED');
   if (ratio === undefined) return undefined;
   if (below !== undefined) return ratio < below ? 'met' : 'MISSED';
   if (atMost !== undefined) return ratio <= atMost ? 'met' : 'MISSED';
@@ -57,6 +59,7 @@ const judge = ({ against, below, atMost, atLeast }, sides, ratio) => {
 };
 
 const wording = ({ against, below, atMost, atLeast }) => {
+  if (against === 'nothing') return `<=${atMost}`;
   if (below !== undefined) return `<${below} ${against}`;
   return atMost === undefined ? `>=${atLeast} ${against}` : `<=${atMost} ${against}`;
 };

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { ServerHttp2Session } from 'node:http2';
 import type { Server, Socket } from 'node:net';
 import type { DrainOrder } from '../protocol/ipc.ts';
 import { type Connections, type HttpSocket, isHttp } from './connections.ts';
@@ -11,8 +12,8 @@ import { type Connections, type HttpSocket, isHttp } from './connections.ts';
  */
 
 const LOOK_MS = 20;
-/** HTTP/2 clients are told that the session ends, and only after this long which stream was its last. */
-const GOAWAY_MS = 1000;
+/** An HTTP/2 client that answers no ping is told after this long which stream was its last. */
+const GOAWAY_MS = 5000;
 /** Between two streams that are told to go, or less where they are many. */
 const TELL_GAP_MS = 20;
 /** Once the app has its say, its streams are told within this time: it may take them with it soon. */
@@ -36,7 +37,8 @@ export class Drain {
   /** What was read of a connection when it was last looked at. */
   readonly #bytes = new WeakMap<Socket, number>();
   readonly #told = new WeakSet<object>();
-  readonly #toldAt = new WeakMap<object, number>();
+  /** When HTTP/2 sessions may be closed: once what their clients asked before they knew has come. */
+  readonly #closeAt = new WeakMap<ServerHttp2Session, number>();
   readonly #startedAt = Date.now();
   #lingerUntil: number;
   #expectedAt = this.#startedAt;
@@ -106,12 +108,14 @@ export class Drain {
   /** A session may begin as late as this: its connection was accepted before. */
   #tellSessions(now: number): void {
     for (const session of this.#connections.sessions) {
-      if (session.closed) continue;
-      const toldAt = this.#toldAt.get(session);
-      if (toldAt === undefined) {
-        this.#toldAt.set(session, now);
+      if (session.closed || session.destroyed) continue;
+      const closeAt = this.#closeAt.get(session);
+      if (closeAt === undefined) {
+        this.#closeAt.set(session, now + Math.min(GOAWAY_MS, this.#order.lingerMs));
         session.goaway(0, LAST_STREAM);
-      } else if (now > toldAt + Math.min(GOAWAY_MS, this.#order.lingerMs)) {
+        // The answer comes after all that the client asked before it knew, save what leaves in one go with it.
+        session.ping(() => this.#closeAt.set(session, Date.now() + LOOK_MS));
+      } else if (now > closeAt) {
         session.close();
       }
     }

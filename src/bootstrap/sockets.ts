@@ -8,8 +8,10 @@ import type { FromSockets, SocketQuery, ToSockets } from '../protocol/ipc.ts';
 
 /** A worker tells its load this often at most, and only when it changed. */
 const TELL_MS = 10;
-/** It passes on one connection within this time at most: the supervisor must not become the way for all of them. */
+/** It may pass on one more each time this has passed: the supervisor must not become the way for all of them. */
 const PASS_ON_MS = 2;
+/** So many at once, as of a burst. */
+const MOST_AT_ONCE = 16;
 /** For this long a worker that has too many steps back, so that a sibling accepts the next one. */
 const STEP_BACK_MS = 0.05;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -38,7 +40,9 @@ interface Shared {
   /** More open connections than this are passed on. */
   limit: number;
   told: number;
-  passedOnAt: number;
+  /** How many may be passed on now, as of `creditAt`. */
+  credit: number;
+  creditAt: number;
   closed: boolean;
   /** Begins to accept, where that had to wait. */
   accept: (() => void) | null;
@@ -97,7 +101,8 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
         deliver: null,
         limit: Number.POSITIVE_INFINITY,
         told: 0,
-        passedOnAt: 0,
+        credit: MOST_AT_ONCE,
+        creditAt: 0,
         closed: false,
         accept: null,
       };
@@ -133,12 +138,11 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
   }
 
   function accept(entry: Shared, status: number, client: Handle | undefined): void {
-    if (status !== 0 || !client || openIn(entry) <= entry.limit) return deliver(entry, status, client);
-    const now = performance.now();
-    if (now - entry.passedOnAt >= PASS_ON_MS) {
-      entry.passedOnAt = now;
+    const open = openIn(entry);
+    if (status !== 0 || !client || open <= entry.limit) return deliver(entry, status, client);
+    if (mayPassOn(entry)) {
       // Not a byte of it has been read. The supervisor has a descriptor of its own by the time this one is closed.
-      return send({ kind: 'pass-on', socket: entry.key }, client, () => client.close());
+      return send({ kind: 'pass-on', socket: entry.key, open }, client, () => client.close());
     }
     deliver(entry, status, client);
     Atomics.wait(lock, 0, 0, STEP_BACK_MS);
@@ -224,6 +228,14 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
       }
     },
   };
+}
+
+function mayPassOn(entry: Shared): boolean {
+  const now = performance.now();
+  const credit = Math.min(MOST_AT_ONCE, entry.credit + (now - entry.creditAt) / PASS_ON_MS);
+  entry.credit = credit < 1 ? credit : credit - 1;
+  entry.creditAt = now;
+  return credit >= 1;
 }
 
 /** The server believes that it listens, and does so when it may. */

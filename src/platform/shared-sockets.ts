@@ -6,6 +6,8 @@ import { addressOf, readHead, weigh } from './sticky.ts';
 
 /** A worker is asked whether it takes a connection, and given this long before another one is asked too. */
 const ANSWER_MS = 20;
+/** Questions of that kind that one worker may have before it has answered the first. */
+const MOST_ASKED = 8;
 /** Workers are told the mean of their loads this often at most. */
 const MEAN_MS = 10;
 /** Connections that wait for a worker to come; what comes beyond that is closed. */
@@ -45,8 +47,8 @@ interface Member {
   readonly worker: SocketWorker;
   /** Open connections: its own count, and what it was given since. */
   open: number;
-  /** The connection that it was asked to take, and has not answered yet. */
-  asked: Connection | null;
+  /** The connections that it was asked to take, and has not answered yet. */
+  readonly asked: Set<Connection>;
   /** It did not answer in time: until it does, it counts as not there. */
   silent: boolean;
   /** Connections that are on their way to it. */
@@ -161,6 +163,8 @@ export class SharedSockets {
         const listener = this.#listeners.get(message.socket);
         if (!handle) return;
         if (!listener) return handle.close();
+        const member = listener.members.get(worker);
+        if (member) member.open = message.open + member.inTransit;
         return this.#find(this.#hold(listener, handle, { giver: worker }));
       }
       case 'claim': {
@@ -206,7 +210,7 @@ export class SharedSockets {
       if (typeof listener !== 'number' && listener.members.size === 0) this.closeUnused();
       return worker.send({ ...answer, errno, accepts: 'worker' });
     }
-    listener.members.set(worker, { worker, open: 0, asked: null, silent: false, inTransit: 0, held: answer.hold });
+    listener.members.set(worker, { worker, open: 0, asked: new Set(), silent: false, inTransit: 0, held: answer.hold });
     if (listener.way === 'handed') {
       worker.send({ ...answer, accepts: 'supervisor', sockname: nameOf(handle) });
       return this.#serveWaiting(listener);
@@ -273,7 +277,7 @@ export class SharedSockets {
     const member = listener?.members.get(worker);
     if (!listener || !member) return;
     listener.members.delete(worker);
-    if (member.asked) this.#find(member.asked);
+    for (const connection of member.asked) this.#find(connection);
     if (listener.way === 'kernel') adoptOrphans(listener);
     this.#tellMean(listener);
   }
@@ -332,15 +336,19 @@ export class SharedSockets {
     const { listener, asked, giver } = connection;
     const candidates = [...listener.members.values()].filter(
       (member) =>
-        member.asked === null && !member.silent && !member.held && !asked.has(member.worker) && member.worker !== giver,
+        member.asked.size < MOST_ASKED &&
+        !member.silent &&
+        !member.held &&
+        !asked.has(member.worker) &&
+        member.worker !== giver,
     );
-    const least = candidates.reduce<Member | null>((a, b) => (a && a.open <= b.open ? a : b), null);
+    const least = candidates.reduce<Member | null>((a, b) => (a && loadOf(a) <= loadOf(b) ? a : b), null);
     const back = giver && listener.members.get(giver);
     // Nobody is better off: then who had it first is as good as any.
-    if (back && (!least || least.open >= back.open)) return this.#send(connection, back);
+    if (back && (!least || loadOf(least) >= loadOf(back))) return this.#send(connection, back);
     if (!least) return this.#wait(connection);
     asked.add(least.worker);
-    least.asked = connection;
+    least.asked.add(connection);
     least.worker.send({ kind: 'offer', connection: connection.id, socket: listener.key });
     connection.timer = setTimeout(() => {
       least.silent = true;
@@ -352,11 +360,12 @@ export class SharedSockets {
   #answered(worker: SocketWorker, id: number): Member | undefined {
     for (const { members } of this.#listeners.values()) {
       const member = members.get(worker);
-      if (member?.asked?.id !== id) continue;
-      if (member.asked.timer) clearTimeout(member.asked.timer);
-      member.asked = null;
-      member.silent = false;
-      return member;
+      for (const connection of member?.asked ?? []) {
+        if (connection.id !== id || !member) continue;
+        member.asked.delete(connection);
+        member.silent = false;
+        return member;
+      }
     }
     return undefined;
   }
@@ -479,6 +488,11 @@ export class SharedSockets {
     handle.listen(64);
     return { handle, port: Number(nameOf(handle)['port']) };
   }
+}
+
+/** Its connections, and those that it may get. */
+function loadOf({ open, asked }: Member): number {
+  return open + asked.size;
 }
 
 /** What waits in the queue of a socket that nobody accepts from any more is accepted by another worker. */

@@ -35,7 +35,7 @@ export type FromSockets =
   /** How many connections of a socket are open. */
   | { readonly kind: 'load'; readonly socket: string; readonly open: number }
   /** With a connection as its handle: please find a worker that has fewer. */
-  | { readonly kind: 'pass-on'; readonly socket: string }
+  | { readonly kind: 'pass-on'; readonly socket: string; readonly open: number }
   /** The answer to `offer`: yes, as it is not busy. */
   | { readonly kind: 'claim'; readonly connection: number }
   /** The answers to `take`. */

@@ -23,7 +23,7 @@ test('a fork-mode app that is killed is there again, under the same id', async (
   assert.deepEqual([after.id, after.restarts], [0, 1]);
   assert.deepEqual([after.lastExit?.signal, after.lastExit?.code], ['SIGKILL', null]);
   assert.equal((await get(box.port)).status, 200);
-  assert.match((await box.ok('describe', 'web')).stdout, /last exit\s+signal SIGKILL/);
+  assert.match((await box.ok('describe', 'web')).stdout, /last exits\s+signal SIGKILL/);
 });
 
 test('a worker that crashes is replaced, its siblings go on', async (t) => {
