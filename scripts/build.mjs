@@ -36,6 +36,7 @@ const results = await Promise.all([
       daemon: 'src/bin/daemon.ts',
       supervisor: 'src/bin/supervisor.ts',
       bootstrap: 'src/bootstrap/bootstrap.ts',
+      stack: 'src/bin/stack.ts',
     },
     format: 'cjs',
     outExtension: { '.js': '.cjs' },

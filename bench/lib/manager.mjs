@@ -64,7 +64,10 @@ export const managerSide = ({ name, argv, homeVariable }) => ({
       },
       reload: () => run(['reload', 'hello']),
       scale: (workers) => run(['scale', 'hello', String(workers)]),
-      restartOne: () => run(['restart', '0']),
+      restartOne: async () => {
+        const { output } = await run(['id', 'hello']);
+        return run(['restart', /\d+/.exec(output)[0]]);
+      },
       clear: async () => {
         await run(['delete', 'all'], { limitMs: MANY_LIMIT_MS });
         await untilGone(apps.map(({ pid }) => pid));

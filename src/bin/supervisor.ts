@@ -2,7 +2,7 @@
  * The supervisor process: `supervisor.cjs HOME KEY`. KEY is `shared` for all fork-mode apps, or names the one
  * cluster-mode app, and then this is run by the app's own Node.js, as the primary of its cluster.
  */
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { logStore } from '../logs/capture.ts';
@@ -21,6 +21,9 @@ import { Supervisor } from '../supervisor/supervisor.ts';
 
 /** Until a daemon that was started connects, this long is waited before the next try. */
 const REVIVE_AGAIN_MS = 3000;
+
+/** It limits itself to less. */
+const STACK_MS = 5000;
 
 const [root = '', key = ''] = process.argv.slice(2);
 const home = resolveHome({ UPKEEP_HOME: root });
@@ -46,6 +49,13 @@ const supervisor = new Supervisor(
     pidFiles,
     portOwner,
     prober,
+    blockedStack: (pid) =>
+      new Promise((resolve) => {
+        const command = [join(__dirname, 'stack.cjs'), String(pid)];
+        execFile(process.execPath, command, { timeout: STACK_MS, env: {} }, (error, stdout) => {
+          resolve(error ? [] : stdout.split('\n').slice(0, -1));
+        });
+      }),
     memoryOf: (pids) => new Map(readProcesses(pids).map(({ pid, rssBytes }) => [pid, rssBytes])),
   },
   (changed) => broadcast('changed', changed),

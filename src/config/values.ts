@@ -1,3 +1,4 @@
+import { Cron } from 'croner';
 import * as v from 'valibot';
 import { signalName } from '../domain/signal-name.ts';
 
@@ -80,10 +81,21 @@ export const cron: v.GenericSchema<unknown, string | null> = v.union(
       v.union([v.literal(0), v.literal(false), v.picklist(['0', 'false'])]),
       v.transform(() => null),
     ),
-    text,
+    v.pipe(
+      text,
+      v.check((pattern) => isCron(pattern)),
+    ),
   ],
-  'expected a cron pattern, such as "0 4 * * *", or 0 for never',
+  'expected a cron pattern of five or six fields, such as "0 4 * * *", or 0 for never',
 );
+
+function isCron(pattern: string): boolean {
+  try {
+    return new Cron(pattern, { paused: true }).nextRun() !== null;
+  } catch {
+    return false;
+  }
+}
 
 const port = v.pipe(count, v.minValue(1, 'expected a port'), v.maxValue(65_535, 'expected a port'));
 const asked = {

@@ -19,6 +19,7 @@ import type {
 import type { Journal } from './journal.ts';
 import type { DaemonPorts } from './ports.ts';
 import type { Place, Registry } from './registry.ts';
+import { Schedule } from './schedule.ts';
 import { Supervisors, supervisorKeyOf } from './supervisors.ts';
 
 const NOT_STARTED: InstanceState = { kind: 'stopped', reason: 'not started yet' };
@@ -33,6 +34,7 @@ export class Daemon {
   readonly #journal: Journal;
   readonly #supervisors: Supervisors;
   readonly #sampler: Sampler;
+  readonly #schedule: Schedule;
   /** When supervisors died lately, by key. */
   readonly #deaths = new Map<string, readonly number[]>();
   #publishing = false;
@@ -48,6 +50,8 @@ export class Daemon {
       (key, instances) => void this.#recover(key, instances),
       () => this.#publishSoon(),
     );
+    this.#schedule = new Schedule(ports.now, (key) => void this.#replaceByCron(key));
+    this.#plan();
   }
 
   /** Finds what runs, and brings it in line with what is wanted. */
@@ -133,7 +137,7 @@ export class Daemon {
           this.#registry.update(key, this.#inRelease(env ? { ...spec, env: { ...spec.env, ...env } } : spec));
           return this.#registry.want(key, ids, 'up');
         });
-        await this.#journal.save();
+        await this.#save();
         const outcomes = await this.#supervisors.run({ kind, apps, ids, canaryMs });
         if (kind === 'reload') await this.#undoFailed(before, outcomes);
         await this.#remember(before, outcomes);
@@ -142,7 +146,7 @@ export class Daemon {
       case 'stop':
       case 'reset': {
         const apps = kind === 'stop' ? before.map(({ key }) => this.#registry.want(key, ids, 'down')) : before;
-        await this.#journal.save();
+        await this.#save();
         return this.#runKnown(kind, apps, ids);
       }
       case 'delete':
@@ -186,13 +190,13 @@ export class Daemon {
     const { record, removed } = this.#registry.update(app.key, { ...app.spec, instances: count });
     const added = record.slots.map(({ id }) => id).filter((id) => !app.slots.some((slot) => slot.id === id));
     const next = this.#registry.want(app.key, added, 'up');
-    await this.#journal.save();
+    await this.#save();
     if (removed.length > 0) return this.#runKnown('delete', [app], removed);
     const outcomes = await this.#supervisors.run({ kind: 'start', apps: [next], ids: added });
     const refused = added.filter((id) => !this.#supervisors.instance(id));
     if (refused.length > 0) {
       this.#registry.removeIds(app.key, refused);
-      await this.#journal.save();
+      await this.#save();
     }
     return outcomes;
   }
@@ -207,8 +211,31 @@ export class Daemon {
   /** Stops all instances and forgets them. @returns how many processes were stopped. */
   async kill(): Promise<number> {
     this.#registry.clear();
-    await this.#journal.save();
+    await this.#save();
     return this.#supervisors.shutdownAll();
+  }
+
+  async #save(): Promise<void> {
+    this.#plan();
+    await this.#journal.save();
+  }
+
+  #plan(): void {
+    const patterns = this.#registry.apps.flatMap(({ key, spec }) =>
+      spec.cron === null ? [] : [[key, spec.cron] as const],
+    );
+    this.#schedule.set(new Map(patterns));
+  }
+
+  /** What was stopped by command stays so; a job that has ended is run again. */
+  async #replaceByCron(key: string): Promise<void> {
+    const app = this.#registry.byKey(key);
+    const ids = app?.slots.filter(({ wanted }) => wanted === 'up').map(({ id }) => id) ?? [];
+    if (!app || ids.length === 0) return;
+    const outcomes = await this.#supervisors.run({ kind: 'reload', apps: [app], ids, why: 'replaced by cron_restart' });
+    for (const { name, id, ok, reason } of outcomes) {
+      if (!ok) this.#ports.log(`cron_restart of ${name} (${id}): ${reason}`);
+    }
   }
 
   /** After changes; many at once share one write, which takes a tenth of the time at most. */
@@ -250,7 +277,7 @@ export class Daemon {
   }
 
   async #startNew(apps: readonly AppRecord[]): Promise<readonly Outcome[]> {
-    await this.#journal.save();
+    await this.#save();
     if (apps.length === 0) return [];
     return this.#supervisors.run({ kind: 'start', apps, ids: apps.flatMap(({ slots }) => slots.map(({ id }) => id)) });
   }
@@ -269,7 +296,7 @@ export class Daemon {
       return now && !failed.has(spec.name) && text(now) !== text(spec);
     });
     for (const { key, spec } of changed) this.#registry.note(key, { previous: spec });
-    if (changed.length > 0) await this.#journal.save();
+    if (changed.length > 0) await this.#save();
   }
 
   /** Gives an app that is there another spec. */
@@ -279,7 +306,7 @@ export class Daemon {
     const { removed } = this.#registry.update(before.key, spec);
     const ids = this.#registry.byKey(before.key)?.slots.map(({ id }) => id) ?? [];
     const record = this.#registry.want(before.key, ids, 'up');
-    await this.#journal.save();
+    await this.#save();
 
     const moves =
       supervisorKeyOf(before) !== supervisorKeyOf(record) ||
@@ -314,7 +341,7 @@ export class Daemon {
       ({ key, slots }) => this.#registry.byKey(key) && slots.some(({ id }) => failed.has(id)),
     );
     for (const record of undone) this.#registry.update(record.key, record.spec);
-    if (undone.length > 0) await this.#journal.save();
+    if (undone.length > 0) await this.#save();
     return undone.length > 0;
   }
 
@@ -325,7 +352,7 @@ export class Daemon {
         slots.map(({ id }) => id).filter((id) => ids.includes(id)),
       );
     }
-    await this.#journal.save();
+    await this.#save();
     const outcomes = await this.#runKnown('delete', apps, ids);
     for (const app of apps) if (!this.#registry.byKey(app.key)) await this.#supervisors.retire(supervisorKeyOf(app));
     return outcomes;

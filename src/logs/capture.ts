@@ -27,6 +27,7 @@ class FileCapture implements LogCapture {
   readonly #watching = new Set<{ readonly out: LineSplitter; readonly err: LineSplitter }>();
   readonly #out: FifoReader;
   readonly #err: FifoReader;
+  readonly #onErr: Sink;
 
   constructor(fifos: FifoMaker, spec: AppSpec, slot: Slot) {
     const paths = logPaths(spec, slot);
@@ -46,12 +47,13 @@ class FileCapture implements LogCapture {
         combinedOut(bytes);
         for (const watch of this.#watching) watch.out.push(bytes);
       });
-      this.#err = new FifoReader(fifos.take(), (bytes) => {
+      this.#onErr = (bytes) => {
         this.#tail.push(bytes);
         err(bytes);
         combinedErr(bytes);
         for (const watch of this.#watching) watch.err.push(bytes);
-      });
+      };
+      this.#err = new FifoReader(fifos.take(), this.#onErr);
     } catch (error) {
       this.#closeFiles();
       throw error;
@@ -83,6 +85,10 @@ class FileCapture implements LogCapture {
 
   markRun(): void {
     this.#tail.clear();
+  }
+
+  note(line: string): void {
+    this.#onErr(Buffer.from(`upkeep: ${line}\n`));
   }
 
   watchLines(pattern: RegExp, found: () => void): () => void {

@@ -2,29 +2,36 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 const LISTEN = '0A';
 
+const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
+
 /** @returns `nginx (pid 812)` for the process that listens on a TCP port, or null where /proc does not tell. */
 export function portOwner(port: number): string | null {
-  const inodes = new Set(['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => listeningInodes(table, port)));
+  const inodes = new Set(listening().flatMap((socket) => (socket.port === port ? socket.inode : [])));
   if (inodes.size === 0) return null;
   for (const entry of list('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
-    const holds = list(`/proc/${entry}/fd`).some((fd) => {
-      const match = /^socket:\[(\d+)\]$/.exec(readLink(`/proc/${entry}/fd/${fd}`));
-      return match?.[1] !== undefined && inodes.has(match[1]);
-    });
-    if (holds) return `${programName(entry)} (pid ${entry})`;
+    if (socketsOf(entry).some((inode) => inodes.has(inode))) return `${programName(entry)} (pid ${entry})`;
   }
   return null;
 }
 
-function listeningInodes(table: string, port: number): string[] {
-  const hexPort = port.toString(16).toUpperCase().padStart(4, '0');
-  return read(table)
-    .split('\n')
-    .slice(1)
+/** @returns the TCP ports that a process listens on; none where /proc does not tell. */
+export function portsOf(pid: number): number[] {
+  const inodes = new Set(socketsOf(String(pid)));
+  return listening().flatMap(({ port, inode }) => (inodes.has(inode) ? port : []));
+}
+
+function listening(): { readonly port: number; readonly inode: string }[] {
+  return TABLES.flatMap((table) => read(table).split('\n').slice(1))
     .map((line) => line.trim().split(/\s+/))
-    .filter((fields) => fields[3] === LISTEN && fields[1]?.endsWith(`:${hexPort}`))
-    .flatMap((fields) => fields[9] ?? []);
+    .filter((fields) => fields[3] === LISTEN)
+    .map((fields) => ({ port: Number.parseInt(fields[1]?.split(':').at(-1) ?? '', 16), inode: fields[9] ?? '' }));
+}
+
+function socketsOf(pid: string): string[] {
+  return list(`/proc/${pid}/fd`).flatMap(
+    (fd) => /^socket:\[(\d+)\]$/.exec(readLink(`/proc/${pid}/fd/${fd}`))?.[1] ?? [],
+  );
 }
 
 function programName(pid: string): string {

@@ -149,6 +149,8 @@ export interface RunParams {
   readonly ids: readonly number[];
   /** Of a reload: the first new instance is watched for this long before the others follow. */
   readonly canaryMs?: number | undefined;
+  /** Of a reload that is no command: what is told as the reason why the old ones end. */
+  readonly why?: string | undefined;
 }
 
 /** Events of a supervisor. */

@@ -138,7 +138,13 @@ export const daemonParams: ParamSchemas<DaemonMethodsMap> = {
 
 export const supervisorParams: ParamSchemas<SupervisorMethodsMap> = {
   adopt: v.object({ daemonCommand: v.pipe(strings, v.minLength(1)) }),
-  run: v.object({ kind, apps: v.array(appRecord), ids: v.array(count), canaryMs: v.optional(count) }),
+  run: v.object({
+    kind,
+    apps: v.array(appRecord),
+    ids: v.array(count),
+    canaryMs: v.optional(count),
+    why: v.optional(v.string()),
+  }),
   signal: v.object({ ids: v.array(count), signal: v.string() }),
   shutdown: nothing,
 };

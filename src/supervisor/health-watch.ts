@@ -32,6 +32,13 @@ export function poll(clock: Clock, { intervalMs, firstMs }: Polling, ask: () => 
   };
 }
 
+export interface HealthPorts {
+  readonly ask: (check: Check) => Promise<string | null>;
+  readonly ping: () => void;
+  /** Where its event loop stands; null where that cannot be told. */
+  readonly stack: () => Promise<string | null>;
+}
+
 /** Watches one instance that is online: its answers, and whether its event loop turns. */
 export class HealthWatch {
   readonly #clock: Clock;
@@ -43,12 +50,7 @@ export class HealthWatch {
   #pingAt: number | null = null;
 
   /** @param tell called at each failure from `failures` in a row on, and with null when it is well again. */
-  constructor(
-    clock: Clock,
-    spec: LivenessSpec,
-    ports: { readonly ask: (check: Check) => Promise<string | null>; readonly ping: () => void },
-    tell: (illness: Illness | null) => void,
-  ) {
+  constructor(clock: Clock, spec: LivenessSpec, ports: HealthPorts, tell: (illness: Illness | null) => void) {
     this.#clock = clock;
     this.#spec = spec;
     this.#tell = tell;
@@ -57,7 +59,7 @@ export class HealthWatch {
       const ask = async (): Promise<void> => this.#answered(await ports.ask(check));
       this.#ends.push(poll(clock, { intervalMs, firstMs: intervalMs }, ask));
     }
-    if (eventLoopMs !== null) this.#watchLoop(eventLoopMs, ports.ping);
+    if (eventLoopMs !== null) this.#watchLoop(eventLoopMs, ports);
   }
 
   /** The event loop has turned. */
@@ -76,7 +78,9 @@ export class HealthWatch {
     if (reason !== null && this.#failures >= this.#spec.failures) this.#tell({ reason, stuck: false });
   }
 
-  #watchLoop(limitMs: number, ping: () => void): void {
+  #watchLoop(limitMs: number, { ping, stack }: HealthPorts): void {
+    /** Of the ping that is not answered: it is looked for once. */
+    let where: { readonly ofPingAt: number; readonly place: string | null } | null = null;
     const everyMs = Math.max(limitMs / 4, 250);
     let expectedAt = this.#clock.now() + everyMs;
     const look = async (): Promise<void> => {
@@ -89,7 +93,12 @@ export class HealthWatch {
         return ping();
       }
       if (now - this.#pingAt < limitMs) return;
-      this.#tell({ reason: `its event loop stood still for ${limitMs} ms`, stuck: true });
+      if (where?.ofPingAt !== this.#pingAt) where = { ofPingAt: this.#pingAt, place: await stack() };
+      expectedAt = this.#clock.now() + everyMs;
+      // It turned meanwhile, or is watched no more.
+      if (this.#pingAt === null || this.#ends.length === 0) return;
+      const place = where.place === null ? '' : `, in ${where.place}`;
+      this.#tell({ reason: `its event loop stood still for ${limitMs} ms${place}`, stuck: true });
     };
     this.#ends.push(poll(this.#clock, { intervalMs: everyMs, firstMs: everyMs }, look));
   }

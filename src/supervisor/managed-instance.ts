@@ -286,12 +286,23 @@ export class ManagedInstance {
     const ports = {
       ask: (check: Check) => this.#ask(check, liveness.timeoutMs),
       ping: () => this.#process?.ping(),
+      stack: () => this.#blockedStack(),
     };
     this.#health = new HealthWatch(this.#ports.clock, liveness, ports, (illness) => {
       if (illness) this.markIll(illness);
       else this.#illness = null;
       for (const watcher of this.#watchers) watcher();
     });
+  }
+
+  /** Saves where it stands in its log. @returns the innermost frame. */
+  async #blockedStack(): Promise<string | null> {
+    if (this.pid === null || this.#spec.program.runtime !== 'node') return null;
+    const frames = await this.#ports.blockedStack(this.pid);
+    if (frames.length > 0) {
+      this.#logs?.note(['the event loop stands still:', ...frames.map((frame) => `    at ${frame}`)].join('\n'));
+    }
+    return frames[0] ?? null;
   }
 
   #ask(check: Check, timeoutMs: number): Promise<string | null> {

@@ -24,7 +24,9 @@ export function failedWith(managed: ManagedInstance, reason: string, hint: strin
 export async function bringUp(
   ports: Ports,
   managed: ManagedInstance,
-  event: { readonly kind: 'start' } | { readonly kind: 'restart'; readonly how: StopHow },
+  event:
+    | { readonly kind: 'start' }
+    | { readonly kind: 'restart'; readonly how: StopHow; readonly why?: string | undefined },
 ): Promise<Outcome> {
   const failuresBefore = managed.failures;
   const settled = (): Outcome | null => {

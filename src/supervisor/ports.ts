@@ -16,6 +16,8 @@ export interface Ports {
   readonly prober: Prober;
   /** Resident memory of processes, in bytes; those that are gone are left out. */
   readonly memoryOf: (pids: readonly number[]) => ReadonlyMap<number, number>;
+  /** Where a Node.js process stands whose event loop does not turn, innermost frame first; none where it cannot tell. */
+  readonly blockedStack: (pid: number) => Promise<readonly string[]>;
 }
 
 export interface Prober {
@@ -105,6 +107,8 @@ export interface LogCapture {
   /** The last lines of stderr since `markRun`. */
   readonly stderrTail: () => readonly string[];
   readonly markRun: () => void;
+  /** Adds a line of upkeep's own to stderr. */
+  readonly note: (line: string) => void;
   /** Tells of the first line of either stream, from now on, that matches. @returns what ends that. */
   readonly watchLines: (pattern: RegExp, found: () => void) => () => void;
   readonly close: () => void;

@@ -19,7 +19,7 @@ export interface ReloadOptions {
   /** The first new instance is watched for this long before the others follow; 0 for no canary. */
   readonly canaryMs: number;
   /** Of a replacement: what is told as the reason why the old ones end. */
-  readonly why?: string;
+  readonly why?: string | undefined;
   /** The old ones answer nothing: they are not given the time to finish. */
   readonly stuck?: boolean;
 }
@@ -60,7 +60,7 @@ export function reload(
       const managed = app.current(id);
       managed.setSpec(record.spec);
       return Promise.race([
-        bringUp(ports, managed, { kind: 'restart', how: 'gap' }),
+        bringUp(ports, managed, { kind: 'restart', how: 'gap', why: options.why }),
         calledOff.then((why) => failedWith(managed, why)),
       ]);
     });
@@ -177,7 +177,11 @@ class RolloutRun {
   async #replace(id: number): Promise<void> {
     const managed = this.#app.current(id);
     managed.setSpec(this.#record.spec);
-    const outcome = await bringUp(this.#ports, managed, { kind: 'restart', how: 'covered' });
+    const outcome = await bringUp(this.#ports, managed, {
+      kind: 'restart',
+      how: 'covered',
+      why: this.#options.why,
+    });
     const isWanted = (): boolean => this.#step.rollout.inPlace.includes(id);
     if (outcome.ok && (await this.#staysUp(managed, isWanted))) {
       this.#outcomes.set(id, outcome);

@@ -47,7 +47,7 @@ export class Supervisor {
    * anything else is refused until it is over.
    * @throws UpkeepError APP_BUSY before anything is done.
    */
-  async run({ kind, apps, ids, canaryMs = 0 }: RunParams): Promise<readonly Outcome[]> {
+  async run({ kind, apps, ids, canaryMs = 0, why }: RunParams): Promise<readonly Outcome[]> {
     const callsOff = kind === 'stop' || kind === 'restart' || kind === 'delete';
     for (const { key, spec } of apps) {
       if (this.#reloads.has(key) && !callsOff && kind !== 'reset') {
@@ -83,7 +83,7 @@ export class Supervisor {
         const here = ids.filter((id) => app.has(id));
         const result =
           kind === 'reload'
-            ? await this.#reload(app, record, here, { canaryMs })
+            ? await this.#reload(app, record, here, { canaryMs, why })
             : await operate(this.#ports, app, here, kind);
         if (kind === 'delete') {
           if (app.ids.length === 0) this.#apps.delete(record.key);

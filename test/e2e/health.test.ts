@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fixture, type Sandbox, sandbox } from './harness.ts';
 import { isAlive } from './processes.ts';
@@ -115,7 +116,11 @@ test('an event loop that stands still is seen from outside, and its worker repla
   box.write('block', String(blocked?.pid));
   await until(async () => (await box.app('web'))[0]?.exits.length === 1, 'the end of the one that is blocked');
   const [after] = await box.app('web');
-  assert.match(after?.exits[0]?.reason ?? '', /its event loop stood still for 1000 ms/);
+  assert.match(
+    after?.exits[0]?.reason ?? '',
+    /its event loop stood still for 1000 ms, in blockForEver \(.*health\.js:\d+:\d+\)/,
+  );
+  assert.match(readFileSync(join(box.home, 'logs', 'web-error-0.log'), 'utf8'), /stands still:\n {4}at blockForEver/);
   assert.equal(after?.exits[0]?.signal, 'SIGKILL');
   assert.equal(isAlive(blocked?.pid ?? 0), false);
 });
@@ -166,4 +171,27 @@ test('what cannot be asked is said at once', async (t) => {
   assert.match(await fails({ readiness: { log: '(' } }), /expected a regular expression/);
   assert.match(await fails({ liveness: { event_loop: '5s' } }), /only Node.js apps have an event loop/);
   assert.match(await fails({ liveness: {} }), /expected one of http, tcp and command, or event_loop/);
+});
+
+test('cron_restart replaces what runs, and runs again what has ended, but not what was stopped', async (t) => {
+  const box = await sandbox(t);
+  const every = { cron_restart: '* * * * * *', cwd: box.cwd };
+  const job = { name: 'job', script: 'exit 0', autorestart: false, ...every };
+  const apps = [
+    { name: 'web', script: fixture('health.js'), instances: 2, ...every },
+    { ...job, script: 'sleep 0.1' },
+    { ...job, name: 'off', script: 'sleep 60' },
+  ];
+  box.write('apps.json', JSON.stringify({ apps }));
+  await box.ok('start', 'apps.json');
+  await box.ok('stop', 'off');
+  const load = startLoad(t, box.port);
+  await until(
+    async () => (await box.app('web')).every(({ exits }) => exits.length > 0),
+    'a replacement of all workers',
+  );
+  await until(async () => ((await box.app('job'))[0]?.restarts ?? 0) > 1, 'the second run of a job');
+  assert.deepEqual((await load.stop()).failures, []);
+  assert.match((await box.app('web'))[0]?.exits[0]?.reason ?? '', /cron_restart/);
+  assert.equal((await box.app('off'))[0]?.state.kind, 'stopped');
 });

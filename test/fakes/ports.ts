@@ -252,6 +252,10 @@ class FakeCapture implements LogCapture {
     this.#tail = [];
   };
 
+  readonly note = (line: string): void => {
+    this.#tail.push(line);
+  };
+
   #watch: ((line: string) => void) | null = null;
 
   readonly watchLines = (pattern: RegExp, found: () => void): (() => void) => {
@@ -293,6 +297,8 @@ export class FakePorts implements Ports {
   /** What each question is answered by. */
   answers: (check: Check) => string | null = () => null;
   readonly prober = { ask: async (check: Check): Promise<string | null> => this.answers(check) };
+  stacks: readonly string[] = [];
+  readonly blockedStack = async (): Promise<readonly string[]> => this.stacks;
   readonly memory = new Map<number, number>();
   readonly memoryOf = (): ReadonlyMap<number, number> => this.memory;
 
