@@ -2,7 +2,7 @@ import { interleave } from './interleave.mjs';
 import { withOpen } from './sides.mjs';
 import { load } from './wrk.mjs';
 
-const WORKERS = 4;
+const WORKERS = 2;
 const SECONDS = 4;
 const WARM_UP_SECONDS = 2;
 

@@ -1,6 +1,6 @@
 /** The daemon process: `daemon.cjs HOME`. */
 import { spawn } from 'node:child_process';
-import { openSync, readdirSync, realpathSync, rmSync, writeSync } from 'node:fs';
+import { existsSync, openSync, readdirSync, realpathSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectPeer } from '../client/connect.ts';
 import { Daemon } from '../daemon/daemon.ts';
@@ -9,9 +9,8 @@ import type { DaemonPorts } from '../daemon/ports.ts';
 import { serveDaemon } from '../daemon/server.ts';
 import { Sampler } from '../metrics/sampler.ts';
 import { acquireLock } from '../platform/lock.ts';
-import { killOrphans } from '../platform/orphans.ts';
 import { readProcesses } from '../platform/process-table.ts';
-import { makeHome, resolveHome, SHARED_SUPERVISOR, supervisorSocket } from '../protocol/home.ts';
+import { makeHome, resolveHome, SHARED_SUPERVISOR, supervisorLedger, supervisorSocket } from '../protocol/home.ts';
 import { removeStatus, STATUS_EVERY_MS, writeStatus } from '../protocol/status-file.ts';
 import { VERSION } from '../protocol/version.ts';
 
@@ -35,11 +34,15 @@ async function main(): Promise<void> {
   log(`daemon ${VERSION} started, Node.js ${process.version}`);
 
   const ports: DaemonPorts = {
-    supervisorKeys: () => readdirSync(home.run).flatMap((entry) => /^supervisor-(\w+)\.sock$/.exec(entry)?.[1] ?? []),
+    supervisorKeys: () => {
+      const keys = readdirSync(home.run).map((entry) => /^supervisor-(\w+)\.(sock|ledger)$/.exec(entry)?.[1]);
+      return [...new Set(keys)].filter((key) => key !== undefined);
+    },
+    hasLeft: (key) => existsSync(supervisorLedger(home, key)),
     connect: (key, handlers) => connectPeer(supervisorSocket(home, key), handlers),
     startSupervisor: (key, exec) => {
       // A cluster needs a primary on the app's own Node.js.
-      const node = key === SHARED_SUPERVISOR ? process.execPath : exec;
+      const node = key === SHARED_SUPERVISOR || exec === '' ? process.execPath : exec;
       const child = spawn(node, [join(__dirname, 'supervisor.cjs'), root, key], {
         detached: true,
         cwd: '/',
@@ -54,7 +57,6 @@ async function main(): Promise<void> {
       });
     },
     daemonCommand: [process.execPath, __filename, root],
-    killOrphans,
     writeStatus: (instances) => writeStatus(home, instances, Date.now()),
     resolveLinks: (path) => {
       try {
@@ -80,6 +82,10 @@ async function main(): Promise<void> {
       rmSync(home.daemonSocket, { force: true });
       rmSync(home.daemonLock, { force: true });
       removeStatus(home);
+      process.exit(0);
+    },
+    onLeft: () => {
+      log('left for another daemon to come');
       process.exit(0);
     },
   });

@@ -6,15 +6,25 @@ import { execFile, spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { logStore } from '../logs/capture.ts';
+import { AttachServer } from '../platform/attach-server.ts';
 import { systemClock } from '../platform/clock.ts';
 import { clusterLauncher } from '../platform/cluster-launcher.ts';
 import { forkLauncher } from '../platform/fork-launcher.ts';
+import { fileLedger } from '../platform/ledger.ts';
 import { acquireLock } from '../platform/lock.ts';
+import { endHolders } from '../platform/orphans.ts';
 import { pidFiles } from '../platform/pid-files.ts';
 import { portOwner } from '../platform/port-owner.ts';
 import { prober } from '../platform/probes.ts';
 import { readProcesses } from '../platform/process-table.ts';
-import { resolveHome, SHARED_SUPERVISOR, supervisorLock, supervisorSocket } from '../protocol/home.ts';
+import {
+  attachSocket,
+  resolveHome,
+  SHARED_SUPERVISOR,
+  supervisorLedger,
+  supervisorLock,
+  supervisorSocket,
+} from '../protocol/home.ts';
 import { VERSION } from '../protocol/version.ts';
 import { serveSupervisor } from '../supervisor/server.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
@@ -40,13 +50,18 @@ if (holder !== null) {
 }
 
 const bootstrap = join(__dirname, 'bootstrap.cjs');
+const attachPath = attachSocket(home, key);
+const attachServer = new AttachServer(attachPath);
+const launcher = key === SHARED_SUPERVISOR ? forkLauncher : clusterLauncher;
 let broadcast: (event: string, data: unknown) => void = () => {};
 const supervisor = new Supervisor(
   {
     clock: systemClock,
-    launcher: key === SHARED_SUPERVISOR ? forkLauncher(bootstrap) : clusterLauncher(bootstrap),
-    logs: logStore(home.run, key),
+    launcher: launcher(bootstrap, attachServer, attachPath),
+    logs: logStore(home.run, key, endHolders),
     pidFiles,
+    ledger: fileLedger(supervisorLedger(home, key)),
+    complain: (line) => console.error(`${new Date().toISOString()} supervisor ${key} [${process.pid}] ${line}`),
     portOwner,
     prober,
     blockedStack: (pid) =>
@@ -62,28 +77,34 @@ const supervisor = new Supervisor(
 );
 
 let reviving: NodeJS.Timeout | null = null;
-void serveSupervisor(supervisor, {
-  socketPath: supervisorSocket(home, key),
-  version: VERSION,
-  onAdopted: () => {
-    if (reviving) clearInterval(reviving);
-    reviving = null;
-  },
-  onOrphaned: (daemonCommand) => {
-    const revive = () => startDaemon(daemonCommand);
-    revive();
-    reviving ??= setInterval(revive, REVIVE_AGAIN_MS);
-  },
-  onShutdown: () => {
-    rmSync(supervisorSocket(home, key), { force: true });
-    rmSync(supervisorLock(home, key), { force: true });
-    process.exit(0);
-  },
-}).then((server) => {
+
+void main();
+
+async function main(): Promise<void> {
+  await supervisor.resume();
+  const server = await serveSupervisor(supervisor, {
+    socketPath: supervisorSocket(home, key),
+    version: VERSION,
+    onAdopted: () => {
+      if (reviving) clearInterval(reviving);
+      reviving = null;
+    },
+    onOrphaned: (daemonCommand) => {
+      const revive = () => startDaemon(daemonCommand);
+      revive();
+      reviving ??= setInterval(revive, REVIVE_AGAIN_MS);
+    },
+    onShutdown: () => {
+      for (const path of [supervisorSocket(home, key), supervisorLock(home, key), attachPath])
+        rmSync(path, { force: true });
+      process.exit(0);
+    },
+    onHandedOver: () => process.exit(0),
+  });
   broadcast = server.broadcast;
   // Tells the daemon that started this process that the socket is there.
   if (process.send) process.disconnect();
-});
+}
 
 /** Several supervisors may do so at once: the daemon's lock lets one of them through. */
 function startDaemon([command = process.execPath, ...args]: readonly string[]): void {

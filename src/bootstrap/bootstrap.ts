@@ -18,28 +18,67 @@ import {
 import { Connections } from './connections.ts';
 import { Drain } from './drain.ts';
 import { shareSockets } from './sockets.ts';
+import { survive } from './survive.ts';
 
-if (process.send) install(process.send.bind(process) as Send);
+/** Of what must be said to the next supervisor; an app says little. */
+const MOST_UNSAID = 100;
+
+const TOLD_LATER: ReadonlySet<FromApp['kind']> = new Set([
+  'listening',
+  'main-ran',
+  'only-streams',
+  'drained',
+  'want-signal',
+]);
+
+if (process.send) install();
 
 type Send = (message: unknown, handle: unknown, options: undefined, callback: () => void) => boolean;
 
-function install(sendToSupervisor: Send): void {
+function install(): void {
   const diagnostics = require('node:diagnostics_channel') as typeof import('node:diagnostics_channel');
   // In a cluster worker, Node itself already listens for messages.
   const listenersAtStart = process.listenerCount('message');
-  const isWorker = process.listenerCount('internalMessage') > 0;
+  const isWorker = process.listenerCount('internalMessage') > 1;
   const connections = new Connections();
   let listensPending = 0;
   let mainEvaluated = false;
   let mainReported = false;
   let asked: Extract<ToApp, { kind: 'shutdown' }> | null = null;
   let drain: Drain | null = null;
+  let draining = false;
+  /** Its supervisor is not the one that started it. */
+  let adopted = false;
+  const listens = new Map<Server, string>();
+  /** Not told yet, as there was no supervisor. */
+  const unsaid: FromApp[] = [];
 
   const send = (body: FromApp, handle?: unknown, sent: () => void = () => {}): void => {
     // A channel that just closed is no concern of the app: the callback takes the error.
-    if (process.connected) sendToSupervisor({ cmd: IPC_CMD, body }, handle, undefined, sent);
-    else sent();
+    if (process.connected) (process.send as Send)({ cmd: IPC_CMD, body }, handle, undefined, sent);
+    else {
+      if (survival.isAway() && !handle && TOLD_LATER.has(body.kind) && unsaid.length < MOST_UNSAID) unsaid.push(body);
+      sent();
+    }
   };
+  const survival = survive({
+    lost: () => {
+      sockets?.alone();
+      // What the supervisor had sent has been read by now: nothing follows.
+      beginDrain();
+    },
+    attached: ({ token }) => {
+      adopted = true;
+      send({ kind: 'attach', token });
+      if (isWorker) sockets?.announce();
+      for (const address of listens.values()) send({ kind: 'listening', address });
+      if (mainReported) send({ kind: 'main-ran' });
+      for (const body of unsaid.splice(0)) send(body);
+    },
+  });
+  process.on('exit', (code) => {
+    if (adopted) send({ kind: 'exiting', code });
+  });
   const sockets = isWorker ? shareSockets(send) : null;
   const reportMain = (): void => {
     if (!mainEvaluated || mainReported || listensPending > 0) return;
@@ -62,7 +101,10 @@ function install(sendToSupervisor: Send): void {
   onListen('error', listenSettled);
   onListen('asyncEnd', (server) => {
     if (isWorker) connections.addServer(server);
-    send({ kind: 'listening', address: addressOf(server) });
+    const address = addressOf(server);
+    listens.set(server, address);
+    server.once('close', () => listens.delete(server));
+    send({ kind: 'listening', address });
     listenSettled();
   });
   afterMainModule(() => {
@@ -79,8 +121,10 @@ function install(sendToSupervisor: Send): void {
     switch (body.kind) {
       case 'shutdown':
         return shutDown(body);
+      case 'identity':
+        return survival.know(body);
       case 'nothing-follows':
-        return drain?.begin();
+        return beginDrain();
       case 'end-drain':
         return drain?.end();
       case 'ping':
@@ -107,6 +151,12 @@ function install(sendToSupervisor: Send): void {
     });
     // A connection may be on its way to this process: an app that exits now would leave it hanging.
     send({ kind: 'stopped-listening' });
+  }
+
+  function beginDrain(): void {
+    if (draining || !drain) return;
+    draining = true;
+    drain.begin();
   }
 
   function hasSay(): boolean {

@@ -31,8 +31,11 @@ interface Handle {
 
 interface Shared {
   readonly key: string;
+  readonly query: SocketQuery;
   readonly server: Server;
   readonly handle: Handle;
+  /** What a supervisor needs to go on where another one was; the handle, unless the supervisor accepts. */
+  readonly held: Handle;
   /** Sockets of workers that are gone, which this one has taken over. */
   readonly more: Handle[];
   /** What Node itself does with a connection. */
@@ -52,18 +55,28 @@ type Query = Omit<SocketQuery, 'index'> & { readonly fd?: number };
 type GotHandle = (errno: number, handle: Handle | null) => void;
 type GetServer = (server: object, query: Query, done: GotHandle) => void;
 
+/** A listen() that is not answered yet. */
+interface Request {
+  readonly ask: () => void;
+  readonly answer: (message: Extract<ToSockets, { kind: 'socket' }>, handle: unknown) => void;
+}
+
 export type SendToSupervisor = (body: FromSockets, handle?: unknown, sent?: () => void) => void;
 
 export interface WorkerSockets {
   readonly handle: (message: ToSockets, handle: unknown) => void;
   /** Gives all sockets back. What is on its way to this worker still arrives and is served. */
   readonly stopListening: () => void;
+  /** The supervisor is gone: it helps nobody, and answers nothing. */
+  readonly alone: () => void;
+  /** Hands a new supervisor what it needs to know and hold. */
+  readonly announce: () => void;
 }
 
 export function shareSockets(send: SendToSupervisor): WorkerSockets {
   const cluster = require('node:cluster') as typeof import('node:cluster').default & { _getServer: GetServer };
   const { Server: NetServer } = require('node:net') as typeof import('node:net');
-  const requests = new Map<number, (message: Extract<ToSockets, { kind: 'socket' }>, handle: unknown) => void>();
+  const requests = new Map<number, Request>();
   const shared = new Map<string, Shared>();
   const indexes = new Map<string, Set<number>>();
   const lock = new Int32Array(new SharedArrayBuffer(4));
@@ -83,8 +96,12 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
     while (taken.has(index)) index++;
     taken.add(index);
 
+    const { address, port, addressType, flags, backlog } = query;
+    // Node leaves out, or sets to false, what was not asked for.
+    const asked = { address: address ?? null, port, addressType, flags: flags || 0, backlog: backlog || 511, index };
     const request = nextRequest++;
-    requests.set(request, (message, raw) => {
+    const ask = (): void => send({ kind: 'open-socket', request, ...asked });
+    const answer: Request['answer'] = (message, raw) => {
       const { errno } = message;
       if (errno !== 0 || draining) {
         taken.delete(index);
@@ -92,11 +109,14 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
         if (errno === 0) send({ kind: 'close-socket', socket: message.socket });
         return done(errno === 0 ? ECANCELED : errno, null);
       }
-      const handle = message.accepts === 'worker' ? (raw as Handle) : standIn(message.sockname);
+      const held = raw as Handle;
+      const handle = message.accepts === 'worker' ? held : standIn(message.sockname, held);
       const entry: Shared = {
         key: message.socket,
+        query: asked,
         server,
         handle,
+        held,
         more: [],
         deliver: null,
         limit: Number.POSITIVE_INFINITY,
@@ -122,11 +142,9 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
       if (message.shares) handle.onconnection = (status, client) => accept(entry, status, client);
       onConnectionEnd(server, tellSoon);
       if (cluster.worker) (cluster.worker as unknown as { state: string }).state = 'listening';
-    });
-    const { address, port, addressType, flags, backlog } = query;
-    // Node leaves out, or sets to false, what was not asked for.
-    const asked = { port, addressType, flags: flags || 0, backlog: backlog || 511, index };
-    send({ kind: 'open-socket', request, address: address ?? null, ...asked });
+    };
+    requests.set(request, { ask, answer });
+    ask();
   };
 
   const disconnect = cluster.worker?.disconnect;
@@ -196,12 +214,23 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
 
   return {
     stopListening,
+    alone: () => {
+      for (const entry of shared.values()) entry.limit = Number.POSITIVE_INFINITY;
+    },
+    announce: () => {
+      for (const entry of shared.values()) {
+        entry.told = openIn(entry);
+        send({ kind: 'have-socket', socket: entry.key, open: entry.told, ...entry.query }, entry.held);
+      }
+      send({ kind: 'no-more-sockets' });
+      for (const { ask } of requests.values()) ask();
+    },
     handle: (message, handle) => {
       switch (message.kind) {
         case 'socket': {
-          const answer = requests.get(message.request);
+          const request = requests.get(message.request);
           requests.delete(message.request);
-          return answer?.(message, handle);
+          return request?.answer(message, handle);
         }
         case 'accept':
           return shared.get(message.socket)?.accept?.();
@@ -272,8 +301,11 @@ function openIn({ server }: Shared): number {
   return (server as Server & { _connections?: number })._connections ?? 0;
 }
 
-/** What a server holds where the supervisor accepts for it: it keeps the process alive, and knows its address. */
-function standIn(sockname: Readonly<Record<string, unknown>>): Handle {
+/**
+ * What a server holds where the supervisor accepts for it: it keeps the process alive, and knows its address.
+ * @param held the socket itself, which nothing is done with but to keep it open.
+ */
+function standIn(sockname: Readonly<Record<string, unknown>>, held: Handle): Handle {
   let alive: NodeJS.Timeout | null = null;
   const ref = (): void => {
     alive ??= setInterval(() => {}, LONGEST_TIMER_MS);
@@ -288,6 +320,7 @@ function standIn(sockname: Readonly<Record<string, unknown>>): Handle {
     // Node takes the end of a handle for immediate, and its callback for later.
     close: (callback) => {
       unref();
+      held.close();
       if (callback) setImmediate(callback);
     },
     ref,

@@ -15,6 +15,7 @@ import type {
   Outcome,
   ScaleChange,
   Slot,
+  SupervisorUpdate,
 } from '../protocol/messages.ts';
 import type { Journal } from './journal.ts';
 import type { DaemonPorts } from './ports.ts';
@@ -56,7 +57,7 @@ export class Daemon {
 
   /** Finds what runs, and brings it in line with what is wanted. */
   async resume(): Promise<void> {
-    const running = await this.#supervisors.adoptAll();
+    const running = await this.#supervisors.adoptAll((key) => this.#execOf(key));
     const known = new Set(running.flatMap(({ instances }) => instances.map(({ id }) => id)));
     for (const { app, instances } of running) {
       const wanted = this.#registry.byKey(app.key);
@@ -208,11 +209,29 @@ export class Daemon {
     );
   }
 
+  /** Makes way for another daemon; everything else goes on. */
+  async leave(): Promise<void> {
+    await this.#journal.save();
+    await this.#supervisors.release();
+  }
+
+  /** @param version of this daemon. */
+  async updateSupervisors(version: string): Promise<readonly SupervisorUpdate[]> {
+    const updates = await this.#supervisors.update(version, (key) => this.#execOf(key));
+    const named = (key: string): string => this.#registry.byKey(key)?.spec.name ?? key;
+    return updates.map((update) => ({ ...update, apps: update.apps.map(named) }));
+  }
+
   /** Stops all instances and forgets them. @returns how many processes were stopped. */
   async kill(): Promise<number> {
     this.#registry.clear();
     await this.#save();
     return this.#supervisors.shutdownAll();
+  }
+
+  /** The Node.js that runs the supervisor with this key. */
+  #execOf(key: string): string {
+    return this.#registry.byKey(key)?.spec.program.exec ?? '';
   }
 
   async #save(): Promise<void> {
@@ -391,16 +410,21 @@ export class Daemon {
     }
   }
 
-  /** A supervisor died: what it ran is ended, if it still lives, and started again by a new one. */
+  /** A supervisor died: another one goes on with what it ran. */
   async #recover(key: string, instances: readonly InstanceSnapshot[]): Promise<void> {
-    this.#ports.log(`supervisor ${key} is gone; starting its ${instances.length} instances again`);
+    this.#ports.log(`supervisor ${key} is gone; another one goes on with its ${instances.length} instances`);
     // Its death may be part of the end of everything; and one that dies again and again must not keep us busy.
     const deaths = (this.#deaths.get(key) ?? []).filter((at) => this.#ports.now() - at < DEATHS_WINDOW_MS);
     this.#deaths.set(key, [...deaths, this.#ports.now()]);
     await sleep(Math.min(20 * 4 ** deaths.length, DEATHS_WINDOW_MS / 2));
-    await this.#ports.killOrphans(instances);
+    try {
+      await this.#supervisors.revive(key, this.#execOf(key));
+    } catch (error) {
+      this.#ports.log(`supervisor ${key} did not come back: ${(error as Error).message}`);
+    }
     const ids = new Set(instances.map(({ id }) => id));
-    await this.#startMissing((id) => ids.has(id));
+    await this.#startMissing((id) => ids.has(id) && !this.#supervisors.instance(id));
+    this.publish();
   }
 }
 

@@ -1,18 +1,18 @@
-import type { InstanceSnapshot, InstanceView } from '../protocol/messages.ts';
+import type { InstanceView } from '../protocol/messages.ts';
 import type { Peer, PeerHandlers } from '../protocol/peer.ts';
 
 /** All that the daemon knows of the operating system, besides its own files and socket. */
 export interface DaemonPorts {
-  /** Keys of the supervisors whose sockets are there, dead or alive. */
+  /** Keys of the supervisors that have left a socket, or apps, in the home, dead or alive. */
   readonly supervisorKeys: () => readonly string[];
+  /** Whether a supervisor has left what another one can go on with. */
+  readonly hasLeft: (key: string) => boolean;
   /** @throws Error when nobody listens. */
   readonly connect: (key: string, handlers: PeerHandlers) => Promise<Peer>;
   /** Starts a supervisor process; resolves when it listens. @param exec the Node.js that runs it. */
   readonly startSupervisor: (key: string, exec: string) => Promise<void>;
   /** How a supervisor is to bring the daemon back. */
   readonly daemonCommand: readonly string[];
-  /** Ends what a supervisor that died has left running. */
-  readonly killOrphans: (instances: readonly InstanceSnapshot[]) => Promise<void>;
   /** Keeps the file that `list` reads. */
   readonly writeStatus: (instances: readonly InstanceView[]) => void;
   /** Where a path leads, all symbolic links resolved; null where it leads nowhere. */

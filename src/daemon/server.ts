@@ -12,6 +12,8 @@ export interface DaemonServerOptions {
   readonly version: string;
   readonly startedAt: number;
   readonly onKilled: () => void;
+  /** Another daemon is to come. */
+  readonly onLeft: () => void;
 }
 
 type Handlers = {
@@ -40,6 +42,12 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
     scale: ({ selector, change }) => daemon.scale(selector, change),
     signal: ({ selectors, signal }) => daemon.signal(selectors, knownSignal(signal)),
     flush: ({ selectors }) => flush(daemon, selectors),
+    leave: async () => {
+      await daemon.leave();
+      setTimeout(options.onLeft, 10);
+      return {};
+    },
+    updateSupervisors: () => daemon.updateSupervisors(options.version),
     kill: async () => {
       const stopped = await daemon.kill();
       // The answer goes out first.

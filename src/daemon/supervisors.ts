@@ -10,6 +10,7 @@ import {
   type RunParams,
   type SupervisorEvents,
   type SupervisorMethods,
+  type SupervisorUpdate,
 } from '../protocol/messages.ts';
 import type { Peer } from '../protocol/peer.ts';
 import type { DaemonPorts } from './ports.ts';
@@ -19,6 +20,7 @@ const QUESTION_MS = 10_000;
 
 interface Link {
   readonly key: string;
+  readonly version: string;
   readonly peer: Peer;
   readonly instances: Map<number, InstanceSnapshot>;
 }
@@ -48,14 +50,23 @@ export class Supervisors {
     this.#onChanged = onChanged;
   }
 
-  /** Connects to every supervisor that is alive. @returns the apps that they run. */
-  async adoptAll(): Promise<readonly AppSnapshot[]> {
+  /**
+   * Connects to every supervisor that is alive, and starts those anew that have left apps behind.
+   * @param execOf the Node.js that runs a supervisor.
+   * @returns the apps that they run.
+   */
+  async adoptAll(execOf: (key: string) => string): Promise<readonly AppSnapshot[]> {
     const adopted = await Promise.all(
       this.#ports.supervisorKeys().map(async (key) => {
         try {
-          return await this.#adopt(key);
+          return await this.#adopt(key).catch(async (error: unknown) => {
+            if (!this.#ports.hasLeft(key)) throw error;
+            this.#ports.log(`supervisor ${key} is gone; another one goes on with its apps`);
+            await this.#ports.startSupervisor(key, execOf(key));
+            return this.#adopt(key);
+          });
         } catch {
-          // A socket without its process, as after a crash.
+          // A socket without its process, as after a reboot.
           return null;
         }
       }),
@@ -107,6 +118,41 @@ export class Supervisors {
     return (await Promise.all(pids)).flat();
   }
 
+  /** Starts one that is gone. @throws UpkeepError SUPERVISOR_LOST. */
+  async revive(key: string, exec: string): Promise<void> {
+    await this.#link(key, exec);
+  }
+
+  /** The daemon is about to end, for another one to come. */
+  async release(): Promise<void> {
+    this.#closing = true;
+    const links = [...this.#ready.values()];
+    await Promise.allSettled(links.map((link) => this.#request(link, 'release', {}, QUESTION_MS)));
+  }
+
+  /** Replaces the supervisors of other versions, one after the other; their apps go on. */
+  async update(ownVersion: string, execOf: (key: string) => string): Promise<readonly SupervisorUpdate[]> {
+    const updates: SupervisorUpdate[] = [];
+    for (const link of [...this.#ready.values()].filter(({ version }) => version !== ownVersion)) {
+      const { key, version: from } = link;
+      const apps = [...new Set([...link.instances.values()].map((snapshot) => snapshot.key))];
+      const replaced = this.#replace(link, execOf(key));
+      const problem = await replaced.then(
+        () => null,
+        (error: unknown) => UpkeepError.from(error).message,
+      );
+      updates.push({ apps, from, problem });
+    }
+    return updates;
+  }
+
+  async #replace(link: Link, exec: string): Promise<void> {
+    const { key } = link;
+    await this.#request(link, 'handOver', {}, QUESTION_MS);
+    this.#drop(link);
+    await this.#link(key, exec);
+  }
+
   /** Ends the supervisor of an app that is gone. */
   async retire(key: string): Promise<void> {
     const link = this.#ready.get(key);
@@ -152,8 +198,12 @@ export class Supervisors {
     /** Told of by events: these are newer than the snapshot, whichever is read first. */
     const touched = new Set<number>();
     let link: Link | null = null;
+    let version = '';
     const peer = await this.#ports.connect(key, {
-      onHello: (hello) => this.#checkVersion(key, hello),
+      onHello: (hello) => {
+        version = hello.version;
+        this.#checkVersion(key, hello);
+      },
       onEvent: (event, data) => {
         if (event !== 'changed') return;
         const { instances: changed, removed } = data as SupervisorEvents['changed'];
@@ -178,7 +228,7 @@ export class Supervisors {
     for (const snapshot of apps.flatMap((app) => app.instances)) {
       if (!touched.has(snapshot.id)) instances.set(snapshot.id, snapshot);
     }
-    link = { key, peer, instances };
+    link = { key, version, peer, instances };
     this.#ready.set(key, link);
     return { link, apps };
   }

@@ -211,6 +211,39 @@ export function step(instance: Instance, event: InstanceEvent, now: number): Ste
   }
 }
 
+/**
+ * Takes up the life of an instance where another supervisor left it: what it was about to do, and its timers. A time
+ * that cannot be told begins anew.
+ */
+export function resume(instance: Instance, now: number): Step {
+  const { state, policy } = instance;
+  switch (state.kind) {
+    case 'starting': {
+      if (state.pid === null) return spawn(instance, now);
+      const deadlineMs = wordDeadlineMs(policy);
+      if (deadlineMs > 0) return to(instance, state, [{ kind: 'set-timer', timer: 'ready', ms: deadlineMs }]);
+      return to(instance, state, [
+        { kind: 'set-timer', timer: 'grace', ms: Math.max(GRACE_MS, policy.ready.listenTimeoutMs) },
+      ]);
+    }
+    case 'draining': {
+      const { timeoutMs, streamTimeoutMs } = drainTimes(policy, state.how);
+      const ms = Math.max(0, state.from + Math.max(timeoutMs, streamTimeoutMs) - now);
+      return to(instance, state, [{ kind: 'set-timer', timer: 'drain', ms }]);
+    }
+    case 'stopping': {
+      if (state.pid === null) return afterStop(instance, state, { code: null, signal: null }, now);
+      return to(instance, state, [setKillTimer(policy), ...(state.exit ? [{ kind: 'await-tree' } as const] : [])]);
+    }
+    case 'backoff':
+      return to(instance, state, [{ kind: 'set-timer', timer: 'backoff', ms: Math.max(0, state.until - now) }]);
+    case 'stopped':
+    case 'online':
+    case 'errored':
+      return ignore(instance);
+  }
+}
+
 function onStart(instance: Instance, now: number): Step {
   const { state } = instance;
   switch (state.kind) {
@@ -504,7 +537,8 @@ function failed(instance: Instance, exit: Exit, uptimeMs: number, why: string | 
     case 'restart': {
       const again = { ...ended, history: decision.history, restarts: instance.restarts + 1 };
       // No process could be made: the machine is short of something, which trying at once does not cure.
-      const delayMs = exit.code === null && exit.signal === null ? Math.max(decision.delayMs, 1000) : decision.delayMs;
+      const neverRan = exit.code === null && exit.signal === null && !exit.unseen;
+      const delayMs = neverRan ? Math.max(decision.delayMs, 1000) : decision.delayMs;
       if (delayMs === 0) return spawn(again, now);
       return to(again, { kind: 'backoff', until: now + delayMs, reason }, [
         { kind: 'set-timer', timer: 'backoff', ms: delayMs },

@@ -6,6 +6,8 @@ export interface Exit {
   readonly signal: string | null;
   /** The kernel, or V8 at the limit of its heap, ended it for want of memory. */
   readonly outOfMemory?: boolean;
+  /** It ended while its supervisor was away, or was another's child: nobody was told how. */
+  readonly unseen?: boolean;
 }
 
 /** What the policy remembers of the runs before. */
@@ -36,6 +38,7 @@ const BACKOFF_RESET_MS = 30_000;
 
 /** @returns `code 1` or `signal SIGKILL`, as every message tells an exit. */
 export function describeExit(exit: Exit): string {
+  if (exit.unseen) return 'an exit that nobody saw';
   const how = exit.signal ? `signal ${exit.signal}` : `code ${exit.code ?? 'unknown'}`;
   return exit.outOfMemory ? `${how}, out of memory` : how;
 }

@@ -1,19 +1,33 @@
-import { mkdirSync, openSync, writeSync } from 'node:fs';
+import { mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { AppSpec } from '../domain/app-spec.ts';
 import { logPaths } from '../domain/log-paths.ts';
 import type { Slot } from '../protocol/messages.ts';
-import type { LogCapture, LogStore } from '../supervisor/ports.ts';
+import type { LogCapture, LogStore, Pipes } from '../supervisor/ports.ts';
 import { closeQuietly, FifoMaker, FifoReader } from './fifo.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { TailBuffer } from './tail-buffer.ts';
 
-/** Keeps the output of instances in files. @param prefix tells the pipes of several supervisors apart. */
-export function logStore(runFolder: string, prefix: string): LogStore {
+/**
+ * Keeps the output of instances in files.
+ * @param prefix tells the pipes of several supervisors apart.
+ * @param endHolders ends all processes that have one of these pipes open.
+ */
+export function logStore(
+  runFolder: string,
+  prefix: string,
+  endHolders: (pipes: readonly string[]) => Promise<void>,
+): LogStore {
   const fifos = new FifoMaker(runFolder, prefix);
   return {
     reserve: (instances) => fifos.reserve(instances * 2),
-    open: (spec, slot) => new FileCapture(fifos, spec, slot),
+    open: (spec, slot, pipes = null) => new FileCapture(fifos, spec, slot, pipes),
+    sweep: async (kept) => {
+      const used = new Set(kept.flatMap(({ out, err }) => [out, err]));
+      const left = fifos.left().filter((path) => !used.has(path));
+      await endHolders(left);
+      for (const path of left) rmSync(path, { force: true });
+    },
     close: () => fifos.close(),
   };
 }
@@ -21,6 +35,7 @@ export function logStore(runFolder: string, prefix: string): LogStore {
 type Sink = (bytes: Buffer) => void;
 
 class FileCapture implements LogCapture {
+  readonly pipes: Pipes;
   readonly #tail = new TailBuffer();
   readonly #fds: number[] = [];
   readonly #flushes: (() => void)[] = [];
@@ -29,7 +44,7 @@ class FileCapture implements LogCapture {
   readonly #err: FifoReader;
   readonly #onErr: Sink;
 
-  constructor(fifos: FifoMaker, spec: AppSpec, slot: Slot) {
+  constructor(fifos: FifoMaker, spec: AppSpec, slot: Slot, pipes: Pipes | null) {
     const paths = logPaths(spec, slot);
     try {
       const combined = this.#open(paths.combined);
@@ -41,8 +56,9 @@ class FileCapture implements LogCapture {
       const err = shared ? this.#lines(errFile) : errFile;
       const combinedOut = this.#lines(combined);
       const combinedErr = this.#lines(combined);
-      fifos.reserve(2);
-      this.#out = new FifoReader(fifos.take(), (bytes) => {
+      if (!pipes) fifos.reserve(2);
+      this.pipes = pipes ?? { out: fifos.take(), err: fifos.take() };
+      this.#out = new FifoReader(this.pipes.out, (bytes) => {
         out(bytes);
         combinedOut(bytes);
         for (const watch of this.#watching) watch.out.push(bytes);
@@ -53,7 +69,7 @@ class FileCapture implements LogCapture {
         combinedErr(bytes);
         for (const watch of this.#watching) watch.err.push(bytes);
       };
-      this.#err = new FifoReader(fifos.take(), this.#onErr);
+      this.#err = new FifoReader(this.pipes.err, this.#onErr);
     } catch (error) {
       this.#closeFiles();
       throw error;

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, openSync, readSync, rmSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, readSync, rmSync } from 'node:fs';
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { join } from 'node:path';
 
@@ -24,6 +24,16 @@ export class FifoMaker {
   constructor(folder: string, prefix: string) {
     this.#folder = folder;
     this.#prefix = prefix;
+    // Pipes of the supervisor before may still be written to.
+    this.#next = 1 + Math.max(-1, ...this.left().map((path) => Number(/\.(\d+)\.fifo$/.exec(path)?.[1])));
+  }
+
+  /** All that stand in the folder, from other supervisors too. */
+  left(): string[] {
+    const own = (entry: string): boolean => entry.startsWith(`${this.#prefix}.`) && /^\w+\.\d+\.fifo$/.test(entry);
+    return readdirSync(this.#folder)
+      .filter(own)
+      .map((entry) => join(this.#folder, entry));
   }
 
   reserve(count: number): void {

@@ -1,12 +1,20 @@
 import { spawn } from 'node:child_process';
-import { programToRun } from '../domain/app-spec.ts';
+import { type AppSpec, programToRun } from '../domain/app-spec.ts';
 import type { Launcher, LaunchRequest } from '../supervisor/ports.ts';
+import type { AttachServer } from './attach-server.ts';
 import { bootstrapArguments } from './node-arguments.ts';
 import { stdioFor, watchReadyFd } from './ready-fd.ts';
-import { watchChild } from './watch-child.ts';
+import { adoptChild, type ChildOptions, watchChild } from './watch-child.ts';
 
-/** Starts each instance as a process of its own, the leader of its own process group. */
-export function forkLauncher(bootstrap: string): Launcher {
+/**
+ * Starts each instance as a process of its own, the leader of its own process group.
+ * @param attachPath where the server of the next supervisor will be.
+ */
+export function forkLauncher(bootstrap: string, server: AttachServer, attachPath: string): Launcher {
+  const optionsFor = ({ program }: AppSpec): ChildOptions => ({
+    ownGroup: true,
+    attachTo: program.runtime === 'node' ? attachPath : null,
+  });
   return {
     launch: (request, on) => {
       const { spec, env, outFd, errFd } = request;
@@ -22,8 +30,11 @@ export function forkLauncher(bootstrap: string): Launcher {
         ...(spec.gid === null ? {} : { gid: spec.gid }),
       });
       watchReadyFd(child, spec, () => on({ kind: 'probed' }));
-      return watchChild(child, { ownGroup: true }, on);
+      return watchChild(child, optionsFor(spec), on);
     },
+    // One that does not come is watched from outside, as a program that cannot.
+    adopt: ({ spec, run }, on) => adoptChild(run, server, { ...optionsFor(spec), onLate: () => {} }, on),
+    quiesce: () => Promise.resolve(),
     settled: () => {},
   };
 }

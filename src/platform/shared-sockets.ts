@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { BalanceSpec } from '../domain/app-spec.ts';
 import type { FromSockets, SocketQuery, ToSockets } from '../protocol/ipc.ts';
 import { bind, canReusePort, nameOf, type RawHandle, REUSE_PORT } from './raw-handle.ts';
@@ -15,6 +16,9 @@ const MOST_WAITING = 4096;
 /** A connection that no worker has taken within this time is closed. */
 const WAITING_MS = 60_000;
 const PAIR_MS = 5000;
+/** Connections that are on their way arrive within this time. */
+const QUIESCE_MS = 2000;
+const LOOK_MS = 20;
 const EINVAL = -22;
 
 /** One worker, as far as sockets go. */
@@ -23,6 +27,8 @@ export interface SocketWorker {
   readonly slot: number;
   /** It gets no connection before it is admitted, but those that are made for it. */
   readonly held: boolean;
+  /** Another supervisor has started it: it comes with the sockets that it has. */
+  readonly awaited: boolean;
   readonly send: (body: ToSockets, handle?: RawHandle) => void;
 }
 
@@ -92,9 +98,14 @@ export class SharedSockets {
   readonly #balance: () => BalanceSpec;
   readonly #listeners = new Map<string, Listener>();
   readonly #held = new Set<SocketWorker>();
+  /** Who has not told yet which sockets it has. */
+  readonly #awaited = new Set<SocketWorker>();
+  /** What must wait for them. */
+  readonly #postponed: (() => void)[] = [];
   readonly #connections = new Map<number, Connection>();
   #nextConnection = 1;
   #tellingMean = false;
+  #quiet = false;
   #pair: { readonly handle: RawHandle; readonly port: number } | null = null;
   readonly #expected = new Map<number, (client: RawHandle) => void>();
 
@@ -105,6 +116,7 @@ export class SharedSockets {
 
   attach(worker: SocketWorker): WorkerSockets {
     if (worker.held) this.#held.add(worker);
+    if (worker.awaited) this.#awaited.add(worker);
     return {
       admit: () => this.#admit(worker),
       handle: (message, handle) => this.#handle(worker, message, handle),
@@ -112,6 +124,7 @@ export class SharedSockets {
       gone: () => {
         this.#held.delete(worker);
         this.#leaveAll(worker);
+        this.#told(worker);
         for (const connection of this.#connections.values()) {
           if (connection.holder?.worker === worker) this.#again(connection);
           else if (connection.only === worker) this.#drop(connection);
@@ -134,6 +147,26 @@ export class SharedSockets {
     this.#pair = null;
   }
 
+  /** Gives all connections away, and takes no new ones: workers that accept themselves go on, sockets stay theirs. */
+  async quiesce(): Promise<void> {
+    this.#quiet = true;
+    for (const listener of this.#listeners.values()) {
+      for (const { worker } of listener.members.values()) worker.send({ kind: 'mean', socket: listener.key, mean: -1 });
+      if (listener.way === 'handed') for (const handle of listener.handles.values()) handle.close();
+    }
+    const until = Date.now() + QUIESCE_MS;
+    // Twice in a row: one that a worker has just passed on may still be on its way here.
+    for (let empty = 0; empty < 2 && Date.now() < until; ) {
+      await sleep(LOOK_MS);
+      empty = this.#connections.size === 0 ? empty + 1 : 0;
+    }
+  }
+
+  #told(worker: SocketWorker): void {
+    if (!this.#awaited.delete(worker) || this.#awaited.size > 0) return;
+    for (const action of this.#postponed.splice(0)) action();
+  }
+
   #admit(worker: SocketWorker): void {
     if (!this.#held.delete(worker)) return;
     for (const listener of this.#listeners.values()) {
@@ -149,7 +182,14 @@ export class SharedSockets {
   #handle(worker: SocketWorker, message: FromSockets, handle: RawHandle | undefined): void {
     switch (message.kind) {
       case 'open-socket':
-        return this.#open(worker, message);
+        if (this.#awaited.size === 0) return this.#open(worker, message);
+        // The address may be that of a socket that another one brings.
+        this.#postponed.push(() => this.#open(worker, message));
+        return;
+      case 'have-socket':
+        return this.#have(worker, message, handle);
+      case 'no-more-sockets':
+        return this.#told(worker);
       case 'close-socket':
         return this.#leave(worker, message.socket);
       case 'load': {
@@ -212,7 +252,7 @@ export class SharedSockets {
     }
     listener.members.set(worker, { worker, open: 0, asked: new Set(), silent: false, inTransit: 0, held: answer.hold });
     if (listener.way === 'handed') {
-      worker.send({ ...answer, accepts: 'supervisor', sockname: nameOf(handle) });
+      worker.send({ ...answer, accepts: 'supervisor', sockname: nameOf(handle) }, handle);
       return this.#serveWaiting(listener);
     }
     worker.send({ ...answer, accepts: 'worker', shares: listener.way === 'shared' }, handle);
@@ -220,15 +260,38 @@ export class SharedSockets {
     this.#tellMean(listener);
   }
 
+  /** A worker of another supervisor brings a socket that it has. */
+  #have(
+    worker: SocketWorker,
+    message: Extract<FromSockets, { kind: 'have-socket' }>,
+    handle: RawHandle | undefined,
+  ): void {
+    if (!handle) return;
+    const { socket: key, open } = message;
+    const known = this.#listeners.get(key);
+    const slot = this.#wayFor(message) === 'kernel' ? worker.slot : 0;
+    const listener = known ?? this.#listenerOn(handle, key, message, slot);
+    if (typeof listener === 'number') return;
+    if (known?.handles.has(slot)) handle.close();
+    else listener.handles.set(slot, handle);
+    const held = this.#held.has(worker);
+    listener.members.set(worker, { worker, open, asked: new Set(), silent: false, inTransit: 0, held });
+    this.#serveWaiting(listener);
+    this.#tellMean(listener);
+  }
+
   #newListener(key: string, query: SocketQuery): Listener | number {
+    const handle = this.#wayFor(query) === 'kernel' ? bindReusable(query) : bind(query);
+    return typeof handle === 'number' ? handle : this.#listenerOn(handle, key, query, 0);
+  }
+
+  #listenerOn(handle: RawHandle, key: string, query: SocketQuery, slot: number): Listener | number {
     const way = this.#wayFor(query);
-    const handle = way === 'kernel' ? bindReusable(query) : bind(query);
-    if (typeof handle === 'number') return handle;
     const listener: Listener = {
       key,
       query,
       way,
-      handles: new Map([[0, handle]]),
+      handles: new Map([[slot, handle]]),
       members: new Map(),
       adopters: new Map(),
       waiting: [],
@@ -410,13 +473,13 @@ export class SharedSockets {
   }
 
   #tellMean(listener: Listener): void {
-    if (listener.way !== 'shared') return;
+    if (listener.way !== 'shared' || this.#quiet) return;
     listener.dirty = true;
     if (this.#tellingMean) return;
     this.#tellingMean = true;
     setTimeout(() => {
       this.#tellingMean = false;
-      for (const each of this.#listeners.values()) if (each.dirty) tellMean(each);
+      for (const each of this.#listeners.values()) if (each.dirty && !this.#quiet) tellMean(each);
     }, MEAN_MS);
   }
 

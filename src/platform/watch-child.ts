@@ -1,10 +1,13 @@
-import type { ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import type { Exit } from '../domain/restart-policy.ts';
 import { IPC_CMD, type IpcEnvelope, type ToApp } from '../protocol/ipc.ts';
 import { parseFromApp } from '../protocol/ipc-schema.ts';
-import type { ProcessEvent, RunningProcess } from '../supervisor/ports.ts';
+import type { ProcessEvent, RunIdentity, RunningProcess } from '../supervisor/ports.ts';
+import { AdoptedChild, isSame, type WatchedChild } from './adopted-child.ts';
+import type { AttachServer } from './attach-server.ts';
 import { killedForMemory } from './oom.ts';
+import { readProcess } from './process-table.ts';
 import { ProcessTree } from './process-tree.ts';
 import type { RawHandle } from './raw-handle.ts';
 import type { SharedSockets } from './shared-sockets.ts';
@@ -12,16 +15,73 @@ import type { SharedSockets } from './shared-sockets.ts';
 /** The last messages of a process that has ended are read within this time. */
 const LAST_MESSAGES_MS = 200;
 
-interface ChildOptions {
+export interface ChildOptions {
   readonly ownGroup: boolean;
+  /** Of a Node.js app: the path where it finds the next supervisor; null for another program. */
+  readonly attachTo: string | null;
   /** Of a worker of a cluster: where its sockets come from, and its place in the app. */
   readonly shared?: { readonly sockets: SharedSockets; readonly slot: number; readonly held: boolean };
+  /** Its sockets come with it: until then no other worker opens one. */
+  readonly awaited?: boolean;
 }
 
-/** Turns the events of a child process into those that a supervisor knows. */
+/** Turns the events of a child process that was just started into those that a supervisor knows. */
 export function watchChild(
-  child: ChildProcess,
-  { ownGroup, shared }: ChildOptions,
+  child: WatchedChild,
+  options: ChildOptions,
+  on: (event: ProcessEvent) => void,
+): RunningProcess {
+  const { pid } = child;
+  const { attachTo } = options;
+  const token = attachTo === null ? null : randomUUID();
+  const running = watch(child, options, on);
+  if (attachTo !== null && token !== null && child.connected) {
+    const body: ToApp = { kind: 'identity', socket: attachTo, token };
+    child.send({ cmd: IPC_CMD, body } satisfies IpcEnvelope<ToApp>, () => {});
+  }
+  if (pid !== undefined) on({ kind: 'spawned', run: { pid, startTime: readProcess(pid)?.startTime ?? '', token } });
+  return running;
+}
+
+/** An app that has not come within this time is blocked, or its bootstrap is gone. */
+const ATTACH_MS = 10_000;
+
+/** Takes over a process of another supervisor, and its channel when it comes. @returns null when it is gone. */
+export function adoptChild(
+  { pid, startTime, token }: RunIdentity,
+  server: AttachServer,
+  options: ChildOptions & { readonly onLate: () => void },
+  on: (event: ProcessEvent) => void,
+): RunningProcess | null {
+  if (!isSame(pid, startTime)) return null;
+  const child = new AdoptedChild(pid, startTime);
+  const running = watch(child, options, on);
+  let late: NodeJS.Timeout | undefined;
+  if (token !== null) {
+    late = setTimeout(options.onLate, ATTACH_MS);
+    server.expect(token, (channel) => {
+      clearTimeout(late);
+      child.attach(channel);
+    });
+  }
+  const forget = (): void => {
+    clearTimeout(late);
+    if (token !== null) server.forget(token);
+    child.leave();
+  };
+  child.once('exit', forget);
+  return {
+    ...running,
+    forget: () => {
+      running.forget();
+      forget();
+    },
+  };
+}
+
+function watch(
+  child: WatchedChild,
+  { ownGroup, shared, awaited = false }: ChildOptions,
   on: (event: ProcessEvent) => void,
 ): RunningProcess {
   let emit: ((event: ProcessEvent) => void) | null = on;
@@ -36,13 +96,13 @@ export function watchChild(
     if (child.connected)
       child.send({ cmd: IPC_CMD, body } satisfies IpcEnvelope<ToApp>, handle as unknown as Socket, () => {});
   };
-  const sockets = shared?.sockets.attach({ slot: shared.slot, held: shared.held, send: tell });
+  const sockets = shared?.sockets.attach({ slot: shared.slot, held: shared.held, awaited, send: tell });
 
   child.on('error', (error: NodeJS.ErrnoException) => {
     // Also emitted when a message could not be sent, which concerns nobody.
     if (pid === undefined) emit?.({ kind: 'spawn-failed', reason: spawnError(error, child.spawnfile) });
   });
-  child.on('exit', (code, signal) => {
+  child.on('exit', (code: number | null, signal: string | null) => {
     exited = true;
     sockets?.gone();
     tree?.mainExited();
@@ -55,7 +115,7 @@ export function watchChild(
       report();
     });
   });
-  child.on('message', (message) => {
+  child.on('message', (message: unknown) => {
     if (message === 'ready') emit?.({ kind: 'ready' });
   });
   const onInternal = (message: Partial<IpcEnvelope<unknown>> | null, handle: RawHandle | undefined): void => {
@@ -67,7 +127,13 @@ export function watchChild(
       case 'stopped-listening':
         sockets?.stopListening();
         return tell({ kind: 'nothing-follows' });
+      case 'attach':
+        return;
+      case 'exiting':
+        return child instanceof AdoptedChild ? child.willExit(event.code) : undefined;
       case 'open-socket':
+      case 'have-socket':
+      case 'no-more-sockets':
       case 'close-socket':
       case 'load':
       case 'pass-on':
@@ -85,8 +151,7 @@ export function watchChild(
         return emit?.(event);
     }
   };
-  (child as NodeJS.EventEmitter).on('internalMessage', onInternal);
-  if (pid !== undefined) on({ kind: 'spawned', pid });
+  child.on('internalMessage', onInternal);
 
   return {
     askShutdown: (signal, drain) => {
@@ -111,6 +176,7 @@ export function watchChild(
 }
 
 function exitOf(code: number | null, signal: string | null): Exit {
+  if (code === null && signal === null) return { code, signal, unseen: true };
   return signal === 'SIGKILL' && killedForMemory() ? { code, signal, outOfMemory: true } : { code, signal };
 }
 

@@ -59,6 +59,16 @@ export function supervisorSocket(home: Home, key: string): string {
   return join(home.run, `supervisor-${key}.sock`);
 }
 
+/** What the next supervisor must know. */
+export function supervisorLedger(home: Home, key: string): string {
+  return join(home.run, `supervisor-${key}.ledger`);
+}
+
+/** Where apps find the next supervisor. */
+export function attachSocket(home: Home, key: string): string {
+  return join(home.run, `attach-${key}.sock`);
+}
+
 export function supervisorLock(home: Home, key: string): string {
   return join(home.run, `supervisor-${key}.lock`);
 }

@@ -8,22 +8,26 @@ const text = v.pipe(
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 
+const query = {
+  address: v.nullable(v.pipe(v.string(), v.maxLength(1000))),
+  port: v.pipe(v.number(), v.integer(), v.minValue(-1), v.maxValue(65_535)),
+  addressType: v.picklist([4, 6, -1]),
+  flags: count,
+  backlog: count,
+  index: count,
+};
+
 const fromApp: v.GenericSchema<unknown, FromApp> = v.variant('kind', [
   v.object({ kind: v.literal('main-ran') }),
   v.object({ kind: v.literal('stopped-listening') }),
   v.object({ kind: v.literal('only-streams') }),
   v.object({ kind: v.literal('drained') }),
   v.object({ kind: v.literal('pong') }),
-  v.object({
-    kind: v.literal('open-socket'),
-    request: count,
-    address: v.nullable(v.pipe(v.string(), v.maxLength(1000))),
-    port: v.pipe(v.number(), v.integer(), v.minValue(-1), v.maxValue(65_535)),
-    addressType: v.picklist([4, 6, -1]),
-    flags: count,
-    backlog: count,
-    index: count,
-  }),
+  v.object({ kind: v.literal('attach'), token: text }),
+  v.object({ kind: v.literal('exiting'), code: v.pipe(v.number(), v.integer()) }),
+  v.object({ kind: v.literal('no-more-sockets') }),
+  v.object({ kind: v.literal('open-socket'), request: count, ...query }),
+  v.object({ kind: v.literal('have-socket'), socket: text, open: count, ...query }),
   v.object({ kind: v.literal('close-socket'), socket: text }),
   v.object({ kind: v.picklist(['load', 'pass-on']), socket: text, open: count }),
   v.object({ kind: v.picklist(['claim', 'took', 'declined']), connection: count }),

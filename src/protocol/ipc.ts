@@ -25,6 +25,10 @@ export type FromApp =
   | { readonly kind: 'want-signal' }
   /** The answer to `ping`. */
   | { readonly kind: 'pong' }
+  /** The first word on a new channel, after the supervisor before was gone. docs/adoption.md tells the story. */
+  | { readonly kind: 'attach'; readonly token: string }
+  /** It is about to end: a supervisor that is not its parent is told by nobody else. */
+  | { readonly kind: 'exiting'; readonly code: number }
   | FromSockets;
 
 /** Of a worker about the sockets that it shares; docs/sockets.md tells the whole story. */
@@ -32,6 +36,10 @@ export type FromSockets =
   /** A server calls listen(): please send its socket. `request` comes back with the answer. */
   | ({ readonly kind: 'open-socket'; readonly request: number } & SocketQuery)
   | { readonly kind: 'close-socket'; readonly socket: string }
+  /** To a new supervisor, with the socket as its handle: this one is held here. `open` counts its connections. */
+  | ({ readonly kind: 'have-socket'; readonly socket: string; readonly open: number } & SocketQuery)
+  /** All sockets have been told. */
+  | { readonly kind: 'no-more-sockets' }
   /** How many connections of a socket are open. */
   | { readonly kind: 'load'; readonly socket: string; readonly open: number }
   /** With a connection as its handle: please find a worker that has fewer. */
@@ -69,12 +77,14 @@ export type ToApp =
   | { readonly kind: 'nothing-follows' }
   /** The time to drain is over: go on to the end. */
   | { readonly kind: 'end-drain' }
+  /** Where to go when this supervisor is gone, and what to say there. */
+  | ({ readonly kind: 'identity' } & Identity)
   /** Does its event loop turn? */
   | { readonly kind: 'ping' }
   | ToSockets;
 
 export type ToSockets =
-  /** With the socket as its handle, unless `errno` is negative, or the supervisor accepts for it. */
+  /** With the socket as its handle, unless `errno` is negative; where the supervisor accepts for it, only to be held. */
   | {
       readonly kind: 'socket';
       readonly request: number;
@@ -96,6 +106,13 @@ export type ToSockets =
   | { readonly kind: 'offer'; readonly connection: number; readonly socket: string }
   /** With a connection as its handle. `head` is what was read of it, in base64. */
   | { readonly kind: 'take'; readonly connection: number; readonly socket: string; readonly head: string };
+
+export interface Identity {
+  /** The unix socket on which the next supervisor awaits the apps of this one. */
+  readonly socket: string;
+  /** A secret between this process and its supervisors. */
+  readonly token: string;
+}
 
 export interface AppError {
   readonly message: string;

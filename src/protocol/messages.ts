@@ -92,7 +92,20 @@ export interface DaemonMethods {
   scale: { params: { selector: string; change: ScaleChange }; result: readonly Outcome[] };
   signal: { params: { selectors: readonly string[]; signal: string }; result: readonly number[] };
   flush: { params: { selectors: readonly string[] }; result: readonly string[] };
+  /** Ends the daemon for another one to come; everything else goes on. */
+  leave: { params: Record<string, never>; result: Record<string, never> };
+  /** Replaces the supervisors that are of another version than this daemon. */
+  updateSupervisors: { params: Record<string, never>; result: readonly SupervisorUpdate[] };
   kill: { params: Record<string, never>; result: { stopped: number } };
+}
+
+/** How the replacement of one supervisor went. */
+export interface SupervisorUpdate {
+  /** The names of its apps. */
+  readonly apps: readonly string[];
+  readonly from: string;
+  /** null where it went well. */
+  readonly problem: string | null;
 }
 
 export interface ApplyParams {
@@ -138,6 +151,10 @@ export interface SupervisorMethods {
   adopt: { params: { daemonCommand: readonly string[] }; result: { apps: readonly AppSnapshot[] } };
   run: { params: RunParams; result: readonly Outcome[] };
   signal: { params: { ids: readonly number[]; signal: string }; result: readonly number[] };
+  /** The daemon is about to end, and another one to come: it need not be brought back. */
+  release: { params: Record<string, never>; result: Record<string, never> };
+  /** Leaves everything to the next supervisor, and ends. Refused while an operation runs. */
+  handOver: { params: Record<string, never>; result: Record<string, never> };
   /** Stops every instance and ends. */
   shutdown: { params: Record<string, never>; result: { stopped: number } };
 }

@@ -133,6 +133,8 @@ export const daemonParams: ParamSchemas<DaemonMethodsMap> = {
   }),
   signal: v.object({ selectors: strings, signal: v.string() }),
   flush: selectors,
+  leave: nothing,
+  updateSupervisors: nothing,
   kill: nothing,
 };
 
@@ -146,6 +148,8 @@ export const supervisorParams: ParamSchemas<SupervisorMethodsMap> = {
     why: v.optional(v.string()),
   }),
   signal: v.object({ ids: v.array(count), signal: v.string() }),
+  release: nothing,
+  handOver: nothing,
   shutdown: nothing,
 };
 

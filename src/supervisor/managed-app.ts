@@ -2,8 +2,9 @@ import type { AppSpec } from '../domain/app-spec.ts';
 import type { LastExit } from '../domain/instance.ts';
 import type { AppRecord, AppSnapshot, InstanceSnapshot, Slot } from '../protocol/messages.ts';
 import type { Illness } from './health-watch.ts';
+import type { InstanceEntry, PlaceEntry } from './ledger-entries.ts';
 import { ManagedInstance } from './managed-instance.ts';
-import type { Ports } from './ports.ts';
+import type { Pipes, Ports } from './ports.ts';
 
 /** What fills one slot: the instance that serves, and what comes before or after it during a reload. */
 interface Place {
@@ -84,6 +85,38 @@ export class ManagedApp {
     }
   }
 
+  /** Takes up a place that another supervisor has left; `goOn` follows. @returns the pipes that are still in use. */
+  adoptPlace({ slot, current: entry, draining, exits }: PlaceEntry, handedOver: boolean): readonly Pipes[] {
+    this.#generation = Math.max(this.#generation, entry.generation);
+    const make = ({ spec, generation, listens }: InstanceEntry): ManagedInstance =>
+      this.#instance(spec ?? this.record.spec, slot, { generation, mustListen: listens.length > 0 });
+    const place: Place = { slot, current: make(entry), candidate: null, draining: new Set(draining.map(make)), exits };
+    this.#places.set(slot.id, place);
+    const pipes = [
+      place.current.adopt(entry, handedOver),
+      ...[...place.draining].map((old, at) => old.adopt(draining[at] as InstanceEntry, handedOver)),
+    ];
+    return pipes.filter((pair) => pair !== null);
+  }
+
+  /** Goes on with all that was adopted. */
+  goOn(): void {
+    for (const place of this.#places.values()) {
+      for (const old of place.draining) {
+        old.goOn();
+        this.#retire(place, old);
+      }
+      place.current.goOn();
+    }
+  }
+
+  placeEntry(id: number): PlaceEntry {
+    const { slot, current, draining, exits } = this.#place(id);
+    const { spec } = this.record;
+    const old = [...draining].map((instance) => instance.entry(spec));
+    return { key: this.record.key, slot, current: current.entry(spec), draining: old, exits };
+  }
+
   nextGeneration(): void {
     this.#generation++;
   }
@@ -161,7 +194,7 @@ export class ManagedApp {
   #instance(
     spec: AppSpec,
     slot: Slot,
-    more: { trial?: boolean; restarts?: number; mustListen?: boolean },
+    more: { trial?: boolean; restarts?: number; mustListen?: boolean; generation?: number },
   ): ManagedInstance {
     const onIll = (illness: Illness): void => {
       if (this.#places.get(slot.id)?.current === instance) this.#onIll(slot.id, illness);
@@ -171,10 +204,11 @@ export class ManagedApp {
     instance.watch(() => {
       const place = this.#places.get(slot.id);
       const exit = instance.instance.lastExit;
-      if (place && exit && exit !== lastExit) {
-        lastExit = exit;
-        place.exits = [exit, ...place.exits].slice(0, EXITS);
-      }
+      // One that another supervisor has left is among them already.
+      const isKnown =
+        exit === lastExit || place?.exits.some(({ at, reason }) => at === exit?.at && reason === exit.reason);
+      if (place && exit && !isKnown) place.exits = [exit, ...place.exits].slice(0, EXITS);
+      lastExit = exit;
       this.#onChange(slot.id);
     });
     return instance;

@@ -6,6 +6,8 @@ import {
   instancePolicy,
   newInstance,
   pidOf,
+  resume,
+  type Step,
   step,
   type Timer,
 } from '../domain/instance.ts';
@@ -14,7 +16,8 @@ import type { Exit } from '../domain/restart-policy.ts';
 import type { AppError } from '../protocol/ipc.ts';
 import type { Slot } from '../protocol/messages.ts';
 import { HealthWatch, type Illness, poll } from './health-watch.ts';
-import type { LogCapture, Ports, ProcessEvent, RunningProcess } from './ports.ts';
+import type { InstanceEntry } from './ledger-entries.ts';
+import type { LogCapture, Pipes, Ports, ProcessEvent, RunIdentity, RunningProcess } from './ports.ts';
 
 export interface ManagedInstanceOptions {
   readonly spec: AppSpec;
@@ -49,6 +52,7 @@ export class ManagedInstance {
   #nextSpec: AppSpec;
   #instance: Instance;
   #process: RunningProcess | null = null;
+  #run: RunIdentity | null = null;
   #logs: LogCapture | null = null;
   #busy = false;
   #failures = 0;
@@ -76,6 +80,59 @@ export class ManagedInstance {
 
   get spec(): AppSpec {
     return this.#spec;
+  }
+
+  /** What the next supervisor must know of it. @param appSpec that of its app. */
+  entry(appSpec: AppSpec): InstanceEntry {
+    const { policy: _, ...instance } = this.#instance;
+    return {
+      spec: this.#spec === appSpec ? null : this.#spec,
+      generation: this.generation,
+      instance,
+      run: this.#run,
+      pipes: this.#logs?.pipes ?? null,
+      listens: this.#listens,
+    };
+  }
+
+  /**
+   * Takes up what another supervisor has left, without changing anything yet: see `goOn`.
+   * @returns the pipes that are still in use.
+   */
+  adopt({ instance, run, pipes, listens }: InstanceEntry, handedOver: boolean): Pipes | null {
+    this.#instance = { ...instance, policy: this.#instance.policy };
+    this.#listens = [...listens];
+    const held = instance.state.kind === 'starting';
+    this.#process =
+      run &&
+      this.#ports.launcher.adopt({ spec: this.#spec, slot: this.slot, run, held }, (event) => this.#onProcess(event));
+    if (!this.#process) return null;
+    this.#run = run;
+    this.#env = instanceEnv(this.#spec, this.slot);
+    try {
+      this.#logs = this.#ports.logs.open(this.#spec, this.slot, pipes);
+      if (!handedOver)
+        this.#logs.note('the supervisor was killed: what it had read and not yet written is missing here');
+    } catch {
+      // It runs, and that comes first; its next run tells why there is no log.
+    }
+    return this.#logs ? pipes : null;
+  }
+
+  /** Goes on with what was adopted, or ended meanwhile. */
+  goOn(): void {
+    const { state } = this.#instance;
+    if (!this.#process && pidOf(this.#instance) !== null) {
+      return this.send({ kind: 'exited', exit: { code: null, signal: null, unseen: true }, treeAlive: false });
+    }
+    this.#apply(resume(this.#instance, this.#ports.clock.now()));
+    if (state.kind === 'starting') this.#askReadiness();
+    if (state.kind === 'online') {
+      this.#process?.admit();
+      this.#watchHealth();
+    }
+    // What the start of a process has told meanwhile.
+    this.#work();
   }
 
   get instance(): Instance {
@@ -125,6 +182,10 @@ export class ManagedInstance {
 
   send(event: InstanceEvent): void {
     this.#queue.push(event);
+    this.#work();
+  }
+
+  #work(): void {
     if (this.#busy) return;
     this.#busy = true;
     try {
@@ -149,8 +210,11 @@ export class ManagedInstance {
   }
 
   #handle(event: InstanceEvent): void {
+    this.#apply(step(this.#instance, event, this.#ports.clock.now()));
+  }
+
+  #apply({ instance, effects }: Step): void {
     const before = this.#instance.state;
-    const { instance, effects } = step(this.#instance, event, this.#ports.clock.now());
     const after = instance.state;
     this.#instance = instance;
     const respawns = effects.some(({ kind }) => kind === 'spawn');
@@ -196,6 +260,7 @@ export class ManagedInstance {
   #spawn(): void {
     this.#process?.forget();
     this.#process = null;
+    this.#run = null;
     this.#listens = [];
     this.#uncaught = null;
     this.#takeNextSpec();
@@ -228,8 +293,9 @@ export class ManagedInstance {
     switch (event.kind) {
       case 'spawned':
         this.#pidFile = this.#spec.pidFile?.replaceAll('{id}', String(this.slot.id)) ?? null;
-        if (this.#pidFile !== null) this.#ports.pidFiles.write(this.#pidFile, event.pid);
-        this.send(event);
+        this.#run = event.run;
+        if (this.#pidFile !== null) this.#ports.pidFiles.write(this.#pidFile, event.run.pid);
+        this.send({ kind: 'spawned', pid: event.run.pid });
         return this.#askReadiness();
       case 'listening':
         if (!this.#listens.includes(event.address)) this.#listens.push(event.address);
@@ -242,6 +308,7 @@ export class ManagedInstance {
         this.#uncaught = event.error;
         return;
       case 'exited':
+        this.#run = null;
         this.#logs?.drain();
         this.#lastWords = this.#words();
         this.#listens = [];

@@ -11,6 +11,9 @@ export interface Ports {
   readonly launcher: Launcher;
   readonly logs: LogStore;
   readonly pidFiles: PidFiles;
+  readonly ledger: Ledger;
+  /** Tells whoever reads the daemon's log. */
+  readonly complain: (line: string) => void;
   /** Names the process that listens on a TCP port, where that can be read: `nginx (pid 812)`. */
   readonly portOwner: (port: number) => string | null;
   readonly prober: Prober;
@@ -18,6 +21,16 @@ export interface Ports {
   readonly memoryOf: (pids: readonly number[]) => ReadonlyMap<number, number>;
   /** Where a Node.js process stands whose event loop does not turn, innermost frame first; none where it cannot tell. */
   readonly blockedStack: (pid: number) => Promise<readonly string[]>;
+}
+
+/** What the next supervisor must know, kept where it finds it. Entries are JSON. */
+export interface Ledger {
+  /** What another supervisor has left, by key. */
+  readonly read: () => ReadonlyMap<string, unknown>;
+  /** Is on record when it returns. null removes. */
+  readonly write: (key: string, entry: unknown) => void;
+  /** Nothing is left to know. */
+  readonly remove: () => void;
 }
 
 export interface Prober {
@@ -42,6 +55,10 @@ export interface Clock {
 export interface Launcher {
   /** Starts a process. It never throws: a failure arrives as `spawn-failed`. */
   readonly launch: (request: LaunchRequest, on: (event: ProcessEvent) => void) => RunningProcess;
+  /** Takes over a process that another supervisor has started. @returns null when it is gone. */
+  readonly adopt: (request: AdoptRequest, on: (event: ProcessEvent) => void) => RunningProcess | null;
+  /** Of apps: nothing of theirs is in this process any more, so that it may end. */
+  readonly quiesce: () => Promise<void>;
   /** No instance is about to start: sockets that none listens on may be closed; at once where nothing runs. */
   readonly settled: (running: boolean) => void;
 }
@@ -53,6 +70,22 @@ export interface LaunchRequest {
   /** Descriptors for stdout and stderr; the launcher's caller closes them after the launch. */
   readonly outFd: number;
   readonly errFd: number;
+}
+
+export interface AdoptRequest {
+  readonly spec: AppSpec;
+  readonly slot: Slot;
+  readonly run: RunIdentity;
+  /** It gets no connection before it is admitted. */
+  readonly held: boolean;
+}
+
+/** What tells one process from all others, also to the next supervisor. */
+export interface RunIdentity {
+  readonly pid: number;
+  readonly startTime: string;
+  /** The secret by which it is known when it comes by itself; null for a program that cannot. */
+  readonly token: string | null;
 }
 
 export interface RunningProcess {
@@ -75,7 +108,7 @@ export interface RunningProcess {
 }
 
 export type ProcessEvent =
-  | { readonly kind: 'spawned'; readonly pid: number }
+  | { readonly kind: 'spawned'; readonly run: RunIdentity }
   | { readonly kind: 'spawn-failed'; readonly reason: string }
   | { readonly kind: 'main-ran' }
   | { readonly kind: 'listening'; readonly address: string }
@@ -92,14 +125,26 @@ export type ProcessEvent =
 export interface LogStore {
   /** Makes the pipes of that many instances ready at once, which is cheaper than one by one. */
   readonly reserve: (instances: number) => void;
-  /** @throws Error when the files cannot be written; the message names the path. */
-  readonly open: (spec: AppSpec, slot: Slot) => LogCapture;
+  /**
+   * @param pipes those that another supervisor has read from, to go on with.
+   * @throws Error when the files cannot be written; the message names the path.
+   */
+  readonly open: (spec: AppSpec, slot: Slot, pipes?: Pipes | null) => LogCapture;
+  /** Ends whatever holds pipes that other supervisors have left, those excepted that are kept; then removes them. */
+  readonly sweep: (kept: readonly Pipes[]) => Promise<void>;
   /** Removes what was kept ready and not used. */
   readonly close: () => void;
 }
 
+/** Paths of the named pipes that are an instance's stdout and stderr. */
+export interface Pipes {
+  readonly out: string;
+  readonly err: string;
+}
+
 /** Keeps what one instance writes, over all its runs. */
 export interface LogCapture {
+  readonly pipes: Pipes;
   /** Descriptors to hand to a new process. */
   readonly descriptors: () => { readonly outFd: number; readonly errFd: number; readonly close: () => void };
   /** Reads at once what a process that has ended left in its pipes. */

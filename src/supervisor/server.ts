@@ -6,6 +6,9 @@ import { Peer } from '../protocol/peer.ts';
 import { supervisorParams, validate } from '../protocol/schema.ts';
 import type { Supervisor } from './supervisor.ts';
 
+/** A daemon that another one is to follow is followed within this time. */
+const SUCCESSOR_MS = 15_000;
+
 export interface SupervisorServer {
   readonly broadcast: (event: string, data: unknown) => void;
 }
@@ -17,6 +20,8 @@ export interface ServerOptions {
   /** The daemon's connection ended although it did not say that it would. */
   readonly onOrphaned: (daemonCommand: readonly string[]) => void;
   readonly onShutdown: () => void;
+  /** Everything is left to the next supervisor. */
+  readonly onHandedOver: () => void;
 }
 
 /** Offers a supervisor on its unix socket. The caller holds the lock of that socket. */
@@ -27,6 +32,7 @@ export function serveSupervisor(supervisor: Supervisor, options: ServerOptions):
 
   const server: Server = createServer((socket) => {
     let daemonCommand: readonly string[] | null = null;
+    let released = false;
     const peer: Peer = new Peer(socket, {
       onRequest: async (method, params) => {
         switch (method) {
@@ -52,6 +58,18 @@ export function serveSupervisor(supervisor: Supervisor, options: ServerOptions):
             });
             return { stopped };
           }
+          case 'release':
+            released = true;
+            return {};
+          case 'handOver': {
+            await supervisor.handOver();
+            shuttingDown = true;
+            setImmediate(() => {
+              peer.end();
+              options.onHandedOver();
+            });
+            return {};
+          }
           default:
             throw new UpkeepError('METHOD_UNKNOWN', `no such method: ${method.slice(0, 80)}`);
         }
@@ -60,7 +78,11 @@ export function serveSupervisor(supervisor: Supervisor, options: ServerOptions):
         peers.delete(peer);
         if (daemon !== peer) return;
         daemon = null;
-        if (daemonCommand && !shuttingDown) options.onOrphaned(daemonCommand);
+        const command = daemonCommand;
+        if (!command || shuttingDown) return;
+        if (!released) return options.onOrphaned(command);
+        // Should the one that was to come not come.
+        setTimeout(() => daemon ?? options.onOrphaned(command), SUCCESSOR_MS);
       },
     });
     const hello: Hello = { role: 'supervisor', version: options.version, protocol: PROTOCOL_VERSION, pid: process.pid };

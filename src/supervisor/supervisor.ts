@@ -1,7 +1,8 @@
 import { pidOf } from '../domain/instance.ts';
 import { UpkeepError } from '../protocol/errors.ts';
-import type { AppSnapshot, Outcome, RunParams, SupervisorEvents } from '../protocol/messages.ts';
+import type { AppRecord, AppSnapshot, Outcome, RunParams, SupervisorEvents } from '../protocol/messages.ts';
 import type { Illness } from './health-watch.ts';
+import { appKey, HANDED_OVER, leftApps, placeKey } from './ledger-entries.ts';
 import { ManagedApp } from './managed-app.ts';
 import { operate, takeDown } from './operations.ts';
 import type { Ports } from './ports.ts';
@@ -31,11 +32,42 @@ export class Supervisor {
   readonly #operating = new Map<string, number>();
   readonly #replacements = new Map<string, Replacements>();
   #watchingMemory = false;
+  #ledgerFailed = false;
   #flushPlanned = false;
 
   constructor(ports: Ports, onChanged: (changed: SupervisorEvents['changed']) => void) {
     this.#ports = ports;
     this.#onChanged = onChanged;
+  }
+
+  /** Goes on with what another supervisor has left; ends what of it cannot be gone on with. */
+  async resume(): Promise<void> {
+    const { ledger, logs } = this.#ports;
+    const left = ledger.read();
+    const handedOver = left.has(HANDED_OVER);
+    ledger.write(HANDED_OVER, null);
+    const pipes = leftApps(left).flatMap(({ record, places }) => {
+      const app = this.#addApp(record);
+      return places.flatMap((place) => app.adoptPlace(place, handedOver));
+    });
+    // Before anything is started: what is not known must not run beside it.
+    await logs.sweep(pipes);
+    for (const app of this.#apps.values()) app.goOn();
+    if ([...this.#apps.values()].some(({ record }) => record.spec.maxMemoryBytes !== null)) this.#watchMemory();
+  }
+
+  /**
+   * Leaves everything to the next supervisor: after it this process may end.
+   * @throws UpkeepError APP_BUSY where an operation runs, which only this process can end.
+   */
+  async handOver(): Promise<void> {
+    const busy = [...this.#operating].find(([, count]) => count > 0)?.[0] ?? [...this.#reloads.keys()][0];
+    if (busy !== undefined) {
+      const name = this.#apps.get(busy)?.record.spec.name ?? busy;
+      throw new UpkeepError('APP_BUSY', `an operation on ${name} is running`);
+    }
+    await this.#ports.launcher.quiesce();
+    this.#ports.ledger.write(HANDED_OVER, true);
   }
 
   snapshot(): readonly AppSnapshot[] {
@@ -67,19 +99,11 @@ export class Supervisor {
           running.abort(`called off by ${kind}`);
           await running.outcomes;
         }
-        let app = this.#apps.get(record.key);
-        if (!app) {
-          app = new ManagedApp(
-            this.#ports,
-            record,
-            (id) => this.#changed(id),
-            (id, illness) => void this.#replace(record.key, id, illness),
-          );
-          this.#apps.set(record.key, app);
-        }
+        const app = this.#apps.get(record.key) ?? this.#addApp(record);
         if (kind !== 'delete') app.addPlaces(record);
         // A reload takes its record over when it has succeeded.
         if (kind !== 'delete' && kind !== 'reload') app.record = record;
+        this.#note(appKey(record.key), app.record);
         const here = ids.filter((id) => app.has(id));
         const result =
           kind === 'reload'
@@ -87,8 +111,9 @@ export class Supervisor {
             : await operate(this.#ports, app, here, kind);
         if (kind === 'delete') {
           if (app.ids.length === 0) this.#apps.delete(record.key);
-          for (const id of here) this.#changed(id);
+          for (const id of here) this.#changed(id, app);
         }
+        this.#note(appKey(record.key), this.#apps.has(record.key) ? app.record : null);
         return result;
       }),
     );
@@ -96,6 +121,17 @@ export class Supervisor {
     if (apps.some(({ spec }) => spec.maxMemoryBytes !== null)) this.#watchMemory();
     this.#flush();
     return outcomes.flat();
+  }
+
+  #addApp(record: AppRecord): ManagedApp {
+    const app: ManagedApp = new ManagedApp(
+      this.#ports,
+      record,
+      (id) => this.#changed(id, app),
+      (id, illness) => void this.#replace(record.key, id, illness),
+    );
+    this.#apps.set(record.key, app);
+    return app;
   }
 
   /** @returns the pids that were signalled. */
@@ -121,6 +157,7 @@ export class Supervisor {
     await Promise.all(all.map((managed) => takeDown(this.#ports, managed, 'final')));
     for (const managed of all) managed.dispose();
     this.#ports.logs.close();
+    this.#ports.ledger.remove();
     return alive.length;
   }
 
@@ -181,7 +218,20 @@ export class Supervisor {
     }
   }
 
-  #changed(id: number): void {
+  /** The next supervisor can go on without it, only not as well. */
+  #note(key: string, entry: unknown): void {
+    try {
+      this.#ports.ledger.write(key, entry);
+    } catch (error) {
+      if (!this.#ledgerFailed)
+        this.#ports.complain(`cannot keep what its successor must know: ${(error as Error).message}`);
+      this.#ledgerFailed = true;
+    }
+  }
+
+  #changed(id: number, app: ManagedApp): void {
+    // At once: a process that nobody knows of would be started twice.
+    this.#note(placeKey(id), app.has(id) ? app.placeEntry(id) : null);
     this.#changedIds.add(id);
     if (this.#flushPlanned) return;
     this.#flushPlanned = true;

@@ -9,7 +9,7 @@ import type { AppSpec } from '../../src/domain/app-spec.ts';
 import { Sampler } from '../../src/metrics/sampler.ts';
 import type { AppRecord } from '../../src/protocol/messages.ts';
 import { appSpec, clusterSpec } from '../fakes/app-spec.ts';
-import { FakeMachine } from '../fakes/machine.ts';
+import { FakeMachine, type FakeSupervisor } from '../fakes/machine.ts';
 import { crashes, serves, turn, waits } from '../fakes/ports.ts';
 import { told } from '../fakes/supervised.ts';
 import { tempFolder } from '../fakes/temp-folder.ts';
@@ -360,8 +360,13 @@ test('kill stops all of it and forgets it', async (t) => {
     [...box.machine.supervisors.values()].map(({ ended }) => ended),
     [true, true],
   );
-  assert.deepEqual(box.machine.killed, []);
 });
+
+/** From here on a daemon is dead: it does nothing about what it loses. */
+async function silence(box: Box, daemon: Daemon): Promise<void> {
+  await daemon.leave();
+  for (const supervisor of box.machine.supervisors.values()) supervisor.disconnect();
+}
 
 describe('a daemon that comes after another', () => {
   async function succeeded(t: TestContext) {
@@ -369,7 +374,7 @@ describe('a daemon that comes after another', () => {
     const first = await box.daemon();
     await start(first, appSpec({ name: 'a' }), clusterSpec({ name: 'c', instances: 2 }));
     const before = first.list();
-    for (const supervisor of box.machine.supervisors.values()) supervisor.disconnect();
+    await silence(box, first);
     return { box, before };
   }
 
@@ -408,7 +413,7 @@ describe('a daemon that comes after another', () => {
     const { box } = await succeeded(t);
     const first = await box.daemon();
     await first.operate({ kind: 'stop', selectors: ['a'] });
-    for (const supervisor of box.machine.supervisors.values()) supervisor.die();
+    await silence(box, first);
     box.machine.supervisors.clear();
     const next = await box.daemon();
     assert.deepEqual(states(next), ['0 a stopped', '1 c online', '2 c online']);
@@ -446,47 +451,78 @@ describe('a daemon that comes after another', () => {
   });
 });
 
+/** Resolves when another supervisor goes on. */
+async function replaced(box: Box, dead: FakeSupervisor): Promise<void> {
+  const started = new Promise<void>((resolve) => {
+    box.machine.onStart = () => resolve();
+  });
+  dead.die();
+  await started;
+  for (let turns = 0; turns < 5; turns++) await turn();
+}
+
 describe('a supervisor that dies', () => {
-  test('is replaced, and what it ran is ended and started again', async (t) => {
+  test('is replaced, and what it ran goes on', async (t) => {
     const box = new Box(t);
     const daemon = await box.daemon();
     await start(daemon, appSpec({ name: 'a', instances: 2 }), clusterSpec({ name: 'c' }));
     await daemon.operate({ kind: 'stop', selectors: ['1'] });
+    const before = daemon.list();
     const dead = box.machine.shared;
-    const restarted = new Promise<void>((resolve) => {
-      box.machine.onStart = () => resolve();
-    });
-    dead.die();
-    await restarted;
-    await turn();
-    assert.deepEqual(
-      box.machine.killed.map(({ id }) => id),
-      [0, 1],
-    );
+    await replaced(box, dead);
     assert.deepEqual(states(daemon), ['0 a online', '1 a stopped', '2 c online']);
+    assert.deepEqual(daemon.list(), before);
     assert.notEqual(box.machine.shared, dead);
-    assert.match(box.machine.lines.join('\n'), /supervisor shared is gone; starting its 2 instances again/);
+    assert.match(box.machine.lines.join('\n'), /supervisor shared is gone; another one goes on with its 2 instances/);
   });
 
-  test('in the middle of an operation fails that', async (t) => {
+  test('in the middle of an operation fails that, and what was begun goes on', async (t) => {
     const box = new Box(t);
     const daemon = await box.daemon();
     await start(daemon, appSpec());
     const dead = box.machine.shared;
     dead.ports.launcher.script = waits;
     const restart = daemon.operate({ kind: 'restart', selectors: ['api'] });
-    const restarted = new Promise<void>((resolve) => {
-      box.machine.onStart = ({ ports }) => {
-        ports.launcher.script = serves;
-        resolve();
-      };
-    });
     while (dead.runs.length < 2) await turn();
-    dead.die();
-    assert.deepEqual(told(await restart), ['supervisor shared ended before it answered']);
-    await restarted;
     await turn();
-    assert.deepEqual(states(daemon), ['0 api online']);
+    const begun = dead.ports.launcher.of(0);
+    const came = replaced(box, dead);
+    assert.deepEqual(told(await restart), ['supervisor shared ended before it answered']);
+    await came;
+    assert.deepEqual(states(daemon), ['0 api starting']);
+    begun.listen();
+    await turn();
+    assert.deepEqual([states(daemon), pids(daemon)], [['0 api online'], [begun.pid]]);
+  });
+
+  test('while the daemon is away too is replaced when there is one again', async (t) => {
+    const box = new Box(t);
+    const first = await box.daemon();
+    await start(first, appSpec({ name: 'a' }), clusterSpec({ name: 'c', instances: 2 }));
+    const before = first.list();
+    const cluster = box.machine.clusterSupervisor;
+    await silence(box, first);
+    for (const supervisor of [box.machine.shared, cluster]) supervisor.die();
+    const next = await box.daemon();
+    assert.deepEqual(next.list(), before);
+    assert.equal(box.machine.clusterSupervisor.exec, cluster.exec);
+  });
+
+  test('of another version is replaced by an update, and nothing is stopped', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec({ name: 'a' }), clusterSpec({ name: 'c' }));
+    const before = daemon.list();
+    assert.deepEqual(await daemon.updateSupervisors('0.0.0-test'), []);
+    const updates = await daemon.updateSupervisors('0.0.1');
+    assert.deepEqual(
+      updates.map(({ apps, problem }) => [apps, problem]),
+      [
+        [['a'], null],
+        [['c'], null],
+      ],
+    );
+    assert.deepEqual(daemon.list(), before);
   });
 
   test('that cannot be started fails its own apps only', async (t) => {

@@ -1,28 +1,27 @@
 import type { Socket } from 'node:net';
 import { duplexPair } from 'node:stream';
 import type { DaemonPorts } from '../../src/daemon/ports.ts';
-import {
-  type InstanceSnapshot,
-  PROTOCOL_VERSION,
-  type RunParams,
-  type SupervisorMethods,
-} from '../../src/protocol/messages.ts';
+import { PROTOCOL_VERSION, type RunParams, type SupervisorMethods } from '../../src/protocol/messages.ts';
 import { Peer, type PeerHandlers } from '../../src/protocol/peer.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { FakePorts } from './ports.ts';
 
 /** A supervisor process: the real supervisor in a fake world, and its connections. */
 export class FakeSupervisor {
-  readonly ports = new FakePorts();
+  readonly ports: FakePorts;
   readonly exec: string;
+  readonly version: string;
   readonly runs: RunParams[] = [];
   readonly supervisor: Supervisor;
   ended = false;
   readonly #sockets: Socket[] = [];
   readonly #peers: Peer[] = [];
 
-  constructor(exec: string) {
+  /** @param ports the world that a supervisor before has left. */
+  constructor(exec: string, ports = new FakePorts(), version = '0.0.0-test') {
     this.exec = exec;
+    this.ports = ports;
+    this.version = version;
     this.supervisor = new Supervisor(this.ports, (changed) => {
       for (const peer of this.#peers) peer.notify('changed', changed);
     });
@@ -36,7 +35,7 @@ export class FakeSupervisor {
     const peer = new Peer(far, { onRequest: (method, params) => this.#answer(method, params) });
     this.#peers.push(peer);
     const daemon = new Peer(near, handlers);
-    peer.hello({ role: 'supervisor', version: '0.0.0-test', protocol: PROTOCOL_VERSION, pid: 1 });
+    peer.hello({ role: 'supervisor', version: this.version, protocol: PROTOCOL_VERSION, pid: 1 });
     return daemon;
   }
 
@@ -63,6 +62,13 @@ export class FakeSupervisor {
         const { ids, signal } = params as SupervisorMethods['signal']['params'];
         return this.supervisor.signal(ids, signal);
       }
+      case 'release':
+        return {};
+      case 'handOver': {
+        await this.supervisor.handOver();
+        setImmediate(() => this.die());
+        return {};
+      }
       case 'shutdown': {
         const stopped = await this.supervisor.shutdown();
         setImmediate(() => this.die());
@@ -77,7 +83,6 @@ export class FakeMachine implements DaemonPorts {
   writeStatus(): void {}
 
   readonly supervisors = new Map<string, FakeSupervisor>();
-  readonly killed: InstanceSnapshot[] = [];
   readonly lines: string[] = [];
   readonly daemonCommand = ['node', 'daemon.cjs'];
   /** Called with each supervisor before it is asked anything. */
@@ -86,6 +91,8 @@ export class FakeMachine implements DaemonPorts {
 
   readonly supervisorKeys = (): readonly string[] => [...this.supervisors.keys()];
 
+  readonly hasLeft = (key: string): boolean => (this.supervisors.get(key)?.ports.ledger.read().size ?? 0) > 0;
+
   readonly connect = async (key: string, handlers: PeerHandlers): Promise<Peer> => {
     const supervisor = this.supervisors.get(key);
     if (!supervisor) throw new Error('ENOENT');
@@ -93,13 +100,10 @@ export class FakeMachine implements DaemonPorts {
   };
 
   readonly startSupervisor = async (key: string, exec: string): Promise<void> => {
-    const supervisor = new FakeSupervisor(exec);
+    const supervisor = new FakeSupervisor(exec, this.supervisors.get(key)?.ports);
     this.supervisors.set(key, supervisor);
     this.onStart(supervisor, key);
-  };
-
-  readonly killOrphans = async (instances: readonly InstanceSnapshot[]): Promise<void> => {
-    this.killed.push(...instances);
+    await supervisor.supervisor.resume();
   };
 
   /** Where paths lead that are, or hold, a symbolic link. */

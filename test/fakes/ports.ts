@@ -3,13 +3,17 @@ import type { AppSpec, Check } from '../../src/domain/app-spec.ts';
 import type { DrainOrder } from '../../src/domain/instance.ts';
 import type { Slot } from '../../src/protocol/messages.ts';
 import type {
+  AdoptRequest,
   Clock,
   Launcher,
   LaunchRequest,
+  Ledger,
   LogCapture,
   LogStore,
+  Pipes,
   Ports,
   ProcessEvent,
+  RunIdentity,
   RunningProcess,
 } from '../../src/supervisor/ports.ts';
 
@@ -67,7 +71,7 @@ export class FakeProcess implements RunningProcess {
   awaited = false;
   forgotten = false;
   alive = true;
-  readonly #on: (event: ProcessEvent) => void;
+  #on: (event: ProcessEvent) => void;
   readonly #script: ProcessScript;
 
   constructor(pid: number, request: LaunchRequest, on: (event: ProcessEvent) => void, script: ProcessScript) {
@@ -79,6 +83,16 @@ export class FakeProcess implements RunningProcess {
 
   get id(): number {
     return this.request.slot.id;
+  }
+
+  get run(): RunIdentity {
+    return { pid: this.pid, startTime: String(this.pid), token: `token ${this.pid}` };
+  }
+
+  /** Another supervisor takes it over. */
+  handTo(on: (event: ProcessEvent) => void): void {
+    this.#on = on;
+    this.forgotten = false;
   }
 
   emit(event: ProcessEvent): void {
@@ -174,11 +188,22 @@ class FakeLauncher implements Launcher {
       return process;
     }
     this.processes.push(process);
-    on({ kind: 'spawned', pid: process.pid });
+    on({ kind: 'spawned', run: process.run });
     queueMicrotask(() => {
       if (process.alive) script.run(process);
     });
     return process;
+  };
+
+  readonly adopt = ({ run }: AdoptRequest, on: (event: ProcessEvent) => void): RunningProcess | null => {
+    const process = this.alive.find(({ pid }) => pid === run.pid);
+    process?.handTo(on);
+    return process ?? null;
+  };
+
+  quiesced = false;
+  readonly quiesce = async (): Promise<void> => {
+    this.quiesced = true;
   };
 
   /** What it was last told: whether anything runs. */
@@ -211,15 +236,23 @@ class FakeLogs implements LogStore {
     if (instances > 0) this.reserved.push(instances);
   };
 
-  readonly open = (spec: AppSpec, slot: Slot): LogCapture => {
+  readonly open = (spec: AppSpec, slot: Slot, pipes: Pipes | null = null): LogCapture => {
     if (this.failure) throw this.failure;
-    const capture = new FakeCapture(spec, slot);
+    const n = this.captures.length;
+    const capture = new FakeCapture(spec, slot, pipes ?? { out: `${n}.out`, err: `${n}.err` });
     this.captures.push(capture);
     return capture;
+  };
+
+  /** What was kept at each sweep. */
+  readonly swept: (readonly Pipes[])[] = [];
+  readonly sweep = async (kept: readonly Pipes[]): Promise<void> => {
+    this.swept.push(kept);
   };
 }
 
 class FakeCapture implements LogCapture {
+  readonly pipes: Pipes;
   readonly spec: AppSpec;
   readonly slot: Slot;
   closed = false;
@@ -227,9 +260,10 @@ class FakeCapture implements LogCapture {
   #unread: string[] = [];
   #tail: string[] = [];
 
-  constructor(spec: AppSpec, slot: Slot) {
+  constructor(spec: AppSpec, slot: Slot, pipes: Pipes) {
     this.spec = spec;
     this.slot = slot;
+    this.pipes = pipes;
   }
 
   /** What the app wrote and nobody has read yet. */
@@ -277,11 +311,31 @@ class FakeCapture implements LogCapture {
   };
 }
 
+/** As a file would: what is read is never what was written, but a copy. */
+class FakeLedger implements Ledger {
+  readonly #entries = new Map<string, string>();
+
+  readonly read = (): ReadonlyMap<string, unknown> =>
+    new Map([...this.#entries].map(([key, text]) => [key, JSON.parse(text) as unknown]));
+
+  readonly write = (key: string, entry: unknown): void => {
+    if (entry === null) this.#entries.delete(key);
+    else this.#entries.set(key, JSON.stringify(entry));
+  };
+
+  readonly remove = (): void => this.#entries.clear();
+}
+
 /** All of the operating system that a supervisor knows. */
 export class FakePorts implements Ports {
   readonly clock = new FakeClock();
   readonly launcher = new FakeLauncher();
   readonly logs = new FakeLogs();
+  readonly ledger = new FakeLedger();
+  readonly complaints: string[] = [];
+  readonly complain = (line: string): void => {
+    this.complaints.push(line);
+  };
   readonly pidFilesWritten = new Map<string, number>();
   readonly portOwners = new Map<number, string>();
 

@@ -17,7 +17,7 @@ function logs(t: TestContext) {
   const folder = tempFolder(t);
   const run = join(folder, 'run');
   mkdirSync(run);
-  const store = logStore(run, 'test');
+  const store = logStore(run, 'test', async () => {});
   const paths = { out: join(folder, 'logs/out.log'), error: join(folder, 'logs/error.log') };
   return {
     folder,

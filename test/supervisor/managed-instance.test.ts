@@ -51,7 +51,7 @@ describe('a crash', () => {
     const old = it.launcher.of(0);
     await it.run('restart');
     old.exit(1);
-    old.emit({ kind: 'spawned', pid: 9 });
+    old.emit({ kind: 'spawned', run: { ...old.run, pid: 9 } });
     assert.deepEqual(it.states, ['online']);
     assert.notEqual(it.supervisor.signal([0], 'SIGHUP')[0], 9);
   });

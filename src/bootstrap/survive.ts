@@ -1,0 +1,143 @@
+import type { Socket } from 'node:net';
+import type { Identity } from '../protocol/ipc.ts';
+
+/**
+ * What an app does when its supervisor is gone without a word: it goes on, unaware, and is bound to the next supervisor
+ * by a new channel under the same `process.send`. docs/adoption.md tells the whole story.
+ */
+
+const FIRST_RETRY_MS = 20;
+const LONGEST_RETRY_MS = 1000;
+/** Nobody who may bind this process will ever come: the home is gone, or another user's. */
+const FINAL: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ENOTDIR']);
+
+type Emit = (event: string, ...args: unknown[]) => boolean;
+type ForkChild = (fd: number, serialization: 'json') => void;
+
+/** Node's types do not know it. */
+const INTERNAL = 'internalMessage' as 'message';
+
+export interface Survival {
+  /** Whom to go to. Without that the end of the channel is what it always was. */
+  readonly know: (identity: Identity) => void;
+  /** There is no supervisor at present, and there will be one. */
+  readonly isAway: () => boolean;
+}
+
+/** @param on `lost` is called when the supervisor is gone, `attached` when there is a new one. */
+export function survive(on: { readonly lost: () => void; readonly attached: (identity: Identity) => void }): Survival {
+  // Node's own, of the channel: the next channel comes with its own one.
+  let [channelListener] = process.listeners(INTERNAL);
+  let identity: Identity | null = null;
+  let away = false;
+  let leaving = false;
+  let attachedAt = 0;
+
+  const emit = process.emit.bind(process) as Emit;
+  (process as { emit: Emit }).emit = (event, ...args) => {
+    if (event === 'disconnect' && identity && !leaving) {
+      lose(identity);
+      return true;
+    }
+    // What the app sends meanwhile is lost, as it is when a parent is gone; but no reason to crash.
+    if (event === 'error' && away && (args[0] as NodeJS.ErrnoException)?.code === 'ERR_IPC_CHANNEL_CLOSED') return true;
+    return emit(event, ...args);
+  };
+  watchLeaving();
+
+  /** An app that closes its channel itself wants no other. Node calls the same method at the channel's end. */
+  function watchLeaving(): void {
+    const disconnect = process.disconnect?.bind(process);
+    process.disconnect = () => {
+      leaving = !/\bonread\b/.test(new Error().stack ?? '');
+      disconnect?.();
+    };
+  }
+
+  function lose(own: Identity): void {
+    if (away) return;
+    away = true;
+    on.lost();
+    // Where nothing but the channel kept the process alive.
+    const alive = setInterval(() => {}, 2 ** 30);
+    const end = (): void => {
+      away = false;
+      clearInterval(alive);
+    };
+    // One that takes nobody in is not asked all the time.
+    const firstMs = Date.now() - attachedAt < LONGEST_RETRY_MS ? LONGEST_RETRY_MS : FIRST_RETRY_MS;
+    attach(own.socket, firstMs, {
+      bind: (fd) => {
+        end();
+        bind(fd);
+        attachedAt = Date.now();
+        on.attached(own);
+      },
+      giveUp: () => {
+        end();
+        emit('disconnect');
+      },
+    });
+  }
+
+  function bind(fd: number): void {
+    const { _forkChild: forkChild } = require('node:child_process') as unknown as { _forkChild: ForkChild };
+    if (channelListener) process.removeListener(INTERNAL, channelListener);
+    const before = new Set(process.listeners(INTERNAL));
+    forkChild(fd, 'json');
+    channelListener = process.listeners(INTERNAL).find((listener) => !before.has(listener));
+    // Node counts those that are added from now on; each keeps the process alive.
+    const listeners = process.listenerCount('message') + process.listenerCount('disconnect');
+    const { channel } = process as { channel?: { readonly refCounted?: () => void } };
+    for (let count = 0; count < listeners; count++) channel?.refCounted?.();
+    watchLeaving();
+  }
+
+  return {
+    know: (given) => {
+      identity = given;
+    },
+    isAway: () => away,
+  };
+}
+
+interface Attempts {
+  /** Gets a descriptor that is its own from then on. */
+  readonly bind: (fd: number) => void;
+  readonly giveUp: () => void;
+}
+
+/** Tries until somebody accepts, or nobody ever will. */
+function attach(path: string, firstMs: number, { bind, giveUp }: Attempts): void {
+  const { Socket: NetSocket } = require('node:net') as typeof import('node:net');
+  const { existsSync } = require('node:fs') as typeof import('node:fs');
+  const { dirname } = require('node:path') as typeof import('node:path');
+  let retryMs = firstMs;
+  const attempt = (): void => {
+    const socket = new NetSocket();
+    // Nothing of what comes may be read before the channel does.
+    socket.pause();
+    socket.once('error', ({ code = '' }: NodeJS.ErrnoException) => {
+      if (FINAL.has(code) || !existsSync(dirname(path))) return giveUp();
+      setTimeout(attempt, retryMs);
+      retryMs = Math.min(retryMs * 1.2, LONGEST_RETRY_MS);
+    });
+    socket.connect(path, () => {
+      const fd = keepOpen(socket);
+      if (fd === null) giveUp();
+      else bind(fd);
+    });
+  };
+  setTimeout(attempt, retryMs);
+}
+
+/** Sockets whose descriptor has got another owner: closing them would close it. */
+const given = new Set<Socket>();
+
+function keepOpen(socket: Socket): number | null {
+  const { _handle: handle } = socket as Socket & { _handle?: { readonly fd: number; readonly unref: () => void } };
+  if (!handle || handle.fd < 0) return null;
+  handle.unref();
+  given.add(socket);
+  return handle.fd;
+}

@@ -1,0 +1,92 @@
+import { ChildProcess } from 'node:child_process';
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { IPC_CMD, type IpcEnvelope } from '../protocol/ipc.ts';
+import { parseFromApp } from '../protocol/ipc-schema.ts';
+
+/** Who connects says its token within this time. */
+const TOKEN_MS = 5000;
+
+/** Where the apps of a supervisor that is gone come to be bound to this one. docs/adoption.md tells the whole story. */
+export class AttachServer {
+  readonly #path: string;
+  readonly #expected = new Map<string, (channel: ChildProcess) => void>();
+  #listens = false;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** @param arrived gets the channel of the app with that token; its handles and messages come from then on. */
+  expect(token: string, arrived: (channel: ChildProcess) => void): void {
+    this.#expected.set(token, arrived);
+    if (!this.#listens) this.#listen();
+  }
+
+  forget(token: string): void {
+    this.#expected.delete(token);
+  }
+
+  #listen(): void {
+    this.#listens = true;
+    rmSync(this.#path, { force: true });
+    const server = createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket));
+    // Without it apps are watched from outside, and end by signals.
+    server.on('error', () => {});
+    server.listen(this.#path, () => chmodSync(this.#path, 0o600));
+    server.unref();
+  }
+
+  #accept(socket: Socket): void {
+    const channel = channelOver(socket);
+    if (!channel) return void socket.destroy();
+    const late = setTimeout(() => channel.disconnect(), TOKEN_MS);
+    channel.on('error', () => {});
+    channel.once('disconnect', () => clearTimeout(late));
+    onInternal(channel, (message) => {
+      const first = message?.cmd === IPC_CMD ? parseFromApp(message.body) : null;
+      const arrived = first?.kind === 'attach' ? this.#expected.get(first.token) : undefined;
+      clearTimeout(late);
+      if (first?.kind !== 'attach' || !arrived) return channel.disconnect();
+      this.#expected.delete(first.token);
+      arrived(channel);
+    });
+  }
+}
+
+function onInternal(channel: NodeJS.EventEmitter, handle: (message: Partial<IpcEnvelope<unknown>> | null) => void) {
+  channel.once('internalMessage', handle);
+}
+
+/** Sockets whose descriptor has got another owner: closing them would close it. */
+const given = new Set<Socket>();
+
+interface ChannelStdio {
+  readonly handle?: { readonly open: (fd: number) => number };
+}
+
+/**
+ * An IPC channel as between parent and child, over a connection: Node sets one up while it spawns, so it is made to
+ * believe that it does. The two names without documentation are `_handle` of a child, and of a socket.
+ */
+function channelOver(socket: Socket): ChildProcess | null {
+  const { _handle: raw } = socket as Socket & { _handle?: { readonly fd: number; readonly unref: () => void } };
+  if (!raw || raw.fd < 0) return null;
+  raw.unref();
+  given.add(socket);
+  const child = new ChildProcess() as ChildProcess & {
+    readonly _handle: { spawn: (...options: unknown[]) => number };
+    readonly spawn: (options: unknown) => number;
+  };
+  child._handle.spawn = (...options) => {
+    // Node 24 hands over one by one what was one object before.
+    const lists = options.map((option) => (Array.isArray(option) ? option : (option as { stdio?: unknown })?.stdio));
+    const stdio = lists.find((list): list is ChannelStdio[] => Array.isArray(list) && Boolean(list[IPC_FD]?.handle));
+    return stdio?.[IPC_FD]?.handle?.open(raw.fd) ?? -1;
+  };
+  const ignored = ['ignore', 'ignore', 'ignore'];
+  child.spawn({ file: 'adopted', args: [], stdio: [...ignored, 'ipc'], serialization: 'json' });
+  return child;
+}
+
+const IPC_FD = 3;

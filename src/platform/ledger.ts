@@ -1,0 +1,91 @@
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import type { Ledger } from '../supervisor/ports.ts';
+import { bootId } from './boot-id.ts';
+
+/** It is rewritten when it has grown by this much, and to several times what it holds. */
+const SPARE_BYTES = 1024 * 1024;
+const SPARE_FACTOR = 4;
+
+/**
+ * A file of lines, each with a key and the newest entry under it: appended at every change, as it must be on record
+ * before anything else happens, and rewritten when most of it is old. Losing power loses it, and all that it tells of.
+ */
+export function fileLedger(path: string): Ledger {
+  const header = `${JSON.stringify({ format: 1, boot: bootId() })}\n`;
+  const entries = new Map<string, string>();
+  let fd: number | null = null;
+  let bytes = 0;
+  let rewriteAt = 0;
+
+  const rewrite = (): void => {
+    const text = header + [...entries.values()].join('');
+    const next = `${path}.tmp`;
+    const nextFd = openSync(next, 'w', 0o600);
+    try {
+      writeAll(nextFd, text);
+      renameSync(next, path);
+    } catch (error) {
+      closeSync(nextFd);
+      throw error;
+    }
+    if (fd !== null) closeSync(fd);
+    fd = nextFd;
+    bytes = Buffer.byteLength(text);
+    rewriteAt = bytes * SPARE_FACTOR + SPARE_BYTES;
+  };
+
+  return {
+    read: () => {
+      for (const [key, line] of readLines(path, header)) entries.set(key, line);
+      return new Map([...entries].map(([key, line]) => [key, (JSON.parse(line) as [string, unknown])[1]]));
+    },
+    write: (key, entry) => {
+      const line = `${JSON.stringify([key, entry])}\n`;
+      if (entry === null) entries.delete(key);
+      else entries.set(key, line);
+      if (fd === null || bytes + line.length > rewriteAt) return rewrite();
+      try {
+        writeAll(fd, line);
+        bytes += line.length;
+      } catch (error) {
+        // A full disk, say, may have taken a part of the line: the next one begins a whole file.
+        closeSync(fd);
+        fd = null;
+        throw error;
+      }
+    },
+    remove: () => {
+      if (fd !== null) closeSync(fd);
+      fd = null;
+      entries.clear();
+      rmSync(path, { force: true });
+    },
+  };
+}
+
+function writeAll(fd: number, text: string): void {
+  const buffer = Buffer.from(text);
+  for (let at = 0; at < buffer.length; ) at += writeSync(fd, buffer, at);
+}
+
+/** Of another boot nothing is left to know. A last line that is torn was never on record. */
+function readLines(path: string, header: string): Map<string, string> {
+  const found = new Map<string, string>();
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return found;
+  }
+  if (!text.startsWith(header)) return found;
+  for (const line of text.slice(header.length, text.lastIndexOf('\n') + 1).split('\n')) {
+    try {
+      const [key, entry] = JSON.parse(line) as [string, unknown];
+      if (entry === null) found.delete(key);
+      else found.set(key, `${line}\n`);
+    } catch {
+      // See above; and a line that was torn by a full disk stands alone.
+    }
+  }
+  return found;
+}
