@@ -28,7 +28,16 @@ export async function main(run: (argv: readonly string[], context: Context) => P
     // A command that does not end by the signal alone ends by the next one.
     session.close();
   });
-  const session = new Session(() => context.home, join(__dirname, 'daemon.cjs'));
+  const session = new Session(
+    () => context.home,
+    join(__dirname, 'daemon.cjs'),
+    ({ version }) => {
+      if (version === VERSION) return;
+      context.out.problem(
+        `upkeep: the daemon is of version ${version}, this command of ${VERSION}: run \`upkeep update\``,
+      );
+    },
+  );
   const context: Context = {
     get home(): Home {
       return resolveHome(process.env);
@@ -49,7 +58,7 @@ export async function main(run: (argv: readonly string[], context: Context) => P
     stdin: readStdin,
     importModule,
     connect: () => session.connect(),
-    connectRunning: () => session.connectRunning(),
+    connectRunning: (anyProtocol) => session.connectRunning(anyProtocol),
     readStatus: () => readStatus(context.home, Date.now()),
     signal: abort.signal,
   };

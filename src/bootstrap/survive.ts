@@ -31,7 +31,8 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
   let identity: Identity | null = null;
   let away = false;
   let leaving = false;
-  let attachedAt = 0;
+  /** It was taken in by the present supervisor. */
+  let welcome = true;
 
   const emit = process.emit.bind(process) as Emit;
   (process as { emit: Emit }).emit = (event, ...args) => {
@@ -65,12 +66,12 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
       clearInterval(alive);
     };
     // One that takes nobody in is not asked all the time.
-    const firstMs = Date.now() - attachedAt < LONGEST_RETRY_MS ? LONGEST_RETRY_MS : FIRST_RETRY_MS;
+    const firstMs = welcome ? FIRST_RETRY_MS : LONGEST_RETRY_MS;
+    welcome = false;
     attach(own.socket, firstMs, {
       bind: (fd) => {
         end();
         bind(fd);
-        attachedAt = Date.now();
         on.attached(own);
       },
       giveUp: () => {
@@ -96,6 +97,7 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
   return {
     know: (given) => {
       identity = given;
+      welcome = true;
     },
     isAway: () => away,
   };

@@ -43,8 +43,8 @@ export interface Context {
   readonly importModule: (specifier: string) => Promise<unknown>;
   /** Connects to the daemon, starting it where none runs. One connection a command. */
   readonly connect: () => Promise<Client>;
-  /** null when no daemon runs. */
-  readonly connectRunning: () => Promise<Client | null>;
+  /** null when no daemon runs. One of another protocol knows but a few words. */
+  readonly connectRunning: (anyProtocol?: boolean) => Promise<Client | null>;
   /** What the daemon last wrote of all instances; null where it must be asked. */
   readonly readStatus: () => readonly InstanceView[] | null;
   readonly signal: AbortSignal;

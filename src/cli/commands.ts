@@ -65,7 +65,7 @@ export const MISSING_COMMANDS: Readonly<Record<string, string>> = {
   resurrect: 'not needed: the next command after a reboot starts what ran before',
   ...Object.fromEntries(
     (
-      'startup unstartup cleardump monit dashboard dash imonit update updatePM2 deepUpdate reloadLogs logrotate attach send trigger serve ' +
+      'startup unstartup cleardump monit dashboard dash imonit deepUpdate reloadLogs logrotate attach send trigger serve ' +
       'expose deploy install uninstall create inspect report slist sysinfos completion init ecosystem examples set get ' +
       'unset multiset conf config pull forward backward link unlink open monitor unmonitor plus login logout'
     )
@@ -224,6 +224,13 @@ export const COMMANDS: readonly Command[] = [
     args: '<id>',
     summary: 'print the environment of an instance, secrets included',
     load: async () => (await import('./commands/identify.ts')).env,
+  },
+  {
+    name: 'update',
+    aliases: ['updatePM2'],
+    summary: 'replace the daemon and the supervisors by those of this version; the apps go on',
+    options: [JSON_OUTPUT],
+    load: async () => (await import('./commands/update.ts')).update,
   },
   {
     name: 'kill',

@@ -9,7 +9,15 @@ import { connectPeer } from './connect.ts';
 const QUESTION_MS = 10_000;
 const HELLO_MS = 5000;
 const START_MS = 15_000;
-const OPERATIONS: ReadonlySet<keyof DaemonMethods> = new Set(['apply', 'operate', 'scale', 'kill']);
+const OPERATIONS: ReadonlySet<keyof DaemonMethods> = new Set([
+  'apply',
+  'operate',
+  'rollback',
+  'scale',
+  'leave',
+  'updateSupervisors',
+  'kill',
+]);
 /** An answer may hold many apps with their environments. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 
@@ -19,10 +27,13 @@ const NOBODY_THERE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ECONNRE
 export class Client {
   readonly #peer: Peer;
   readonly daemon: Hello;
+  /** Resolves when the daemon has ended the connection. */
+  readonly ended: Promise<void>;
 
-  constructor(peer: Peer, daemon: Hello) {
+  constructor(peer: Peer, daemon: Hello, ended: Promise<void>) {
     this.#peer = peer;
     this.daemon = daemon;
+    this.ended = ended;
   }
 
   /** @throws UpkeepError what the daemon answered. Operations have deadlines of their own, in the supervisors. */
@@ -43,13 +54,19 @@ export class Client {
   }
 }
 
-/** @returns null when no daemon runs. */
-export async function connectRunning(home: Home): Promise<Client | null> {
+/**
+ * @param anyProtocol a daemon of another protocol will do, for the few words that all of them know.
+ * @returns null when no daemon runs.
+ */
+export async function connectRunning(home: Home, anyProtocol = false): Promise<Client | null> {
   let onHello: (hello: Hello) => void = () => {};
   let onClose: () => void = () => {};
+  const ended = new Promise<void>((resolve) => {
+    onClose = resolve;
+  });
   const greeted = new Promise<Hello | null>((resolve) => {
     onHello = resolve;
-    onClose = () => resolve(null);
+    void ended.then(() => resolve(null));
   });
   let peer: Peer;
   try {
@@ -74,12 +91,13 @@ export async function connectRunning(home: Home): Promise<Client | null> {
     throw new UpkeepError('DAEMON_UNREACHABLE', `the daemon does not answer: no greeting within ${HELLO_MS} ms`);
   }
   if (hello === null) return null;
-  if (hello.protocol !== PROTOCOL_VERSION) {
+  if (hello.protocol !== PROTOCOL_VERSION && !anyProtocol) {
     peer.destroy();
     const versions = `version ${hello.version} (protocol ${hello.protocol}); this command speaks protocol ${PROTOCOL_VERSION}`;
-    throw new UpkeepError('PROTOCOL_VERSION', `the daemon is of ${versions}`);
+    const hint = '`upkeep update` replaces the daemon by one of this version; the apps go on';
+    throw new UpkeepError('PROTOCOL_VERSION', `the daemon is of ${versions}`, { hint });
   }
-  return new Client(peer, hello);
+  return new Client(peer, hello, ended);
 }
 
 /**

@@ -1,16 +1,20 @@
 import type { Home } from '../protocol/home.ts';
+import type { Hello } from '../protocol/messages.ts';
 import type { Client } from './client.ts';
 
 /** One connection at a time, made when it is first needed and again when it was lost. */
 export class Session {
   readonly #home: () => Home;
   readonly #daemonScript: string;
+  readonly #onDaemon: (daemon: Hello) => void;
   #client: Client | null = null;
   #connecting: Promise<Client> | null = null;
 
-  constructor(home: () => Home, daemonScript: string) {
+  /** @param onDaemon is told who answers, at each connection. */
+  constructor(home: () => Home, daemonScript: string, onDaemon: (daemon: Hello) => void) {
     this.#home = home;
     this.#daemonScript = daemonScript;
+    this.#onDaemon = onDaemon;
   }
 
   /** Connects, and starts a daemon where none runs. */
@@ -20,14 +24,16 @@ export class Session {
       this.#connecting = null;
     });
     this.#client = await this.#connecting;
+    this.#onDaemon(this.#client.daemon);
     return this.#client;
   }
 
   /** @returns null when no daemon runs. */
-  async connectRunning(): Promise<Client | null> {
+  async connectRunning(anyProtocol = false): Promise<Client | null> {
     if (!this.#client || this.#client.closed) {
       const { connectRunning } = await import('./client.ts');
-      this.#client = await connectRunning(this.#home());
+      this.#client = await connectRunning(this.#home(), anyProtocol);
+      if (this.#client && !anyProtocol) this.#onDaemon(this.#client.daemon);
     }
     return this.#client;
   }

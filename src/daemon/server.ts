@@ -22,10 +22,15 @@ type Handlers = {
   ) => Promise<DaemonMethods[M]['result']> | DaemonMethods[M]['result'];
 };
 
+/** What is under way is awaited for this long before a daemon makes way for another. */
+const LEAVE_MS = 60_000;
+
 const QUESTIONS: ReadonlySet<string> = new Set(['ping', 'list', 'describe']);
 
 /** Offers the daemon on its unix socket. The caller holds the daemon's lock. */
 export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: DaemonServerOptions): Promise<void> {
+  /** Operations that are under way. */
+  const underWay = new Set<Promise<unknown>>();
   const handlers: Handlers = {
     ping: () => ({ version: options.version, pid: process.pid, uptimeMs: Date.now() - options.startedAt }),
     list: () => {
@@ -43,6 +48,7 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
     signal: ({ selectors, signal }) => daemon.signal(selectors, knownSignal(signal)),
     flush: ({ selectors }) => flush(daemon, selectors),
     leave: async () => {
+      await allEnd(underWay);
       await daemon.leave();
       setTimeout(options.onLeft, 10);
       return {};
@@ -58,10 +64,13 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
   const answer = async (method: string, params: unknown): Promise<unknown> => {
     if (!isMethod(method)) throw new UpkeepError('METHOD_UNKNOWN', `no such method: ${method.slice(0, 80)}`);
     await ready;
-    if (QUESTIONS.has(method)) return call(handlers, method, params);
+    const answer = Promise.resolve(call(handlers, method, params));
+    if (QUESTIONS.has(method)) return answer;
+    if (method !== 'leave') underWay.add(answer);
     try {
-      return await call(handlers, method, params);
+      return await answer;
     } finally {
+      underWay.delete(answer);
       daemon.publish();
     }
   };
@@ -82,6 +91,18 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
       resolve();
     });
   });
+}
+
+/** @throws UpkeepError APP_BUSY when they take too long. */
+async function allEnd(underWay: ReadonlySet<Promise<unknown>>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(resolve, LEAVE_MS, 'late');
+  });
+  const ended = await Promise.race([Promise.allSettled(underWay), late]);
+  clearTimeout(timer);
+  if (ended !== 'late') return;
+  throw new UpkeepError('APP_BUSY', `a command is still under way after ${LEAVE_MS} ms`);
 }
 
 function isMethod(method: string): method is keyof DaemonMethods {

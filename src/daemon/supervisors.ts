@@ -5,6 +5,7 @@ import {
   type AppSnapshot,
   type Hello,
   type InstanceSnapshot,
+  OLDEST_SUPERVISOR,
   type Outcome,
   PROTOCOL_VERSION,
   type RunParams,
@@ -60,7 +61,8 @@ export class Supervisors {
       this.#ports.supervisorKeys().map(async (key) => {
         try {
           return await this.#adopt(key).catch(async (error: unknown) => {
-            if (!this.#ports.hasLeft(key)) throw error;
+            if (isRefusal(error)) this.#ports.log(`${error.message}: ${error.hint}`);
+            if (isRefusal(error) || !this.#ports.hasLeft(key)) throw error;
             this.#ports.log(`supervisor ${key} is gone; another one goes on with its apps`);
             await this.#ports.startSupervisor(key, execOf(key));
             return this.#adopt(key);
@@ -180,6 +182,7 @@ export class Supervisors {
         await this.#ports.startSupervisor(key, exec);
         return (await this.#adopt(key)).link;
       } catch (cause) {
+        if (isRefusal(cause)) throw cause;
         const node = key === SHARED_SUPERVISOR ? null : `is ${exec} a Node.js of version 20.19 or later?`;
         const hint = node ?? 'daemon.log in the home may tell why';
         throw new UpkeepError('SUPERVISOR_LOST', `its supervisor did not start: ${(cause as Error).message}`, {
@@ -199,10 +202,11 @@ export class Supervisors {
     const touched = new Set<number>();
     let link: Link | null = null;
     let version = '';
+    let refusal: UpkeepError | null = null;
     const peer = await this.#ports.connect(key, {
       onHello: (hello) => {
         version = hello.version;
-        this.#checkVersion(key, hello);
+        refusal = refusalOf(key, hello);
       },
       onEvent: (event, data) => {
         if (event !== 'changed') return;
@@ -225,6 +229,11 @@ export class Supervisors {
     });
     const params = { daemonCommand: this.#ports.daemonCommand };
     const { apps } = (await peer.request('adopt', params, QUESTION_MS)) as SupervisorMethods['adopt']['result'];
+    // Its greeting comes before any answer.
+    if (refusal) {
+      peer.destroy();
+      throw refusal;
+    }
     for (const snapshot of apps.flatMap((app) => app.instances)) {
       if (!touched.has(snapshot.id)) instances.set(snapshot.id, snapshot);
     }
@@ -236,13 +245,6 @@ export class Supervisors {
   #drop({ key }: Link): void {
     this.#ready.delete(key);
     this.#links.delete(key);
-  }
-
-  #checkVersion(key: string, { protocol, version }: Hello): void {
-    if (protocol === PROTOCOL_VERSION) return;
-    this.#ports.log(
-      `supervisor ${key} is of version ${version}, protocol ${protocol}; this daemon speaks ${PROTOCOL_VERSION}`,
-    );
   }
 
   async #request<M extends keyof SupervisorMethods>(
@@ -258,6 +260,18 @@ export class Supervisors {
       throw new UpkeepError('SUPERVISOR_LOST', `supervisor ${key} ended before it answered`, { cause: error });
     }
   }
+}
+
+function isRefusal(error: unknown): error is UpkeepError {
+  return error instanceof UpkeepError && error.code === 'PROTOCOL_VERSION';
+}
+
+/** A supervisor that cannot be spoken to; its apps go on whatever is done to it. */
+function refusalOf(key: string, { protocol, version, pid }: Hello): UpkeepError | null {
+  if (protocol >= OLDEST_SUPERVISOR && protocol <= PROTOCOL_VERSION) return null;
+  const versions = `is of version ${version}, protocol ${protocol}; this daemon speaks ${PROTOCOL_VERSION}`;
+  const hint = `\`kill -9 ${pid}\`: another supervisor takes its place, and its apps go on`;
+  return new UpkeepError('PROTOCOL_VERSION', `supervisor ${key} ${versions}`, { hint });
 }
 
 /** Map.groupBy needs Node 21. */

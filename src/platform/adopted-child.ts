@@ -6,6 +6,7 @@ import { sendSignal } from './send-signal.ts';
 /** That a process is gone is seen within this time; that its pid is another's by now, or it a zombie, a little later. */
 const LOOK_MS = 100;
 const LOOKS_FOR_A_CLOSE_ONE = 10;
+const MOST_UNSAID = 1000;
 
 /** What is watched of a child process: one of Node's, or one that another supervisor has started. */
 export interface WatchedChild extends NodeJS.EventEmitter {
@@ -22,19 +23,24 @@ export class AdoptedChild extends EventEmitter implements WatchedChild {
   readonly spawnfile = '';
   readonly #startTime: string;
   #channel: ChildProcess | null = null;
+  /** What is to be said once it has come; null where it does not come, or has. */
+  #unsaid: Parameters<ChildProcess['send']>[] | null;
   #exitCode: number | null = null;
   #looks = 0;
 
-  constructor(pid: number, startTime: string) {
+  /** @param comes whether it is a Node.js app, which comes to be attached. */
+  constructor(pid: number, startTime: string, comes: boolean) {
     super();
     this.pid = pid;
+    this.#unsaid = comes ? [] : null;
     this.#startTime = startTime;
     watched.add(this);
     watching ??= setInterval(lookAtAll, LOOK_MS);
   }
 
+  /** Also while it is awaited: what is said until then is said when it comes. */
   get connected(): boolean {
-    return this.#channel?.connected ?? false;
+    return this.#unsaid !== null || (this.#channel?.connected ?? false);
   }
 
   /** It has come by itself. */
@@ -47,6 +53,14 @@ export class AdoptedChild extends EventEmitter implements WatchedChild {
       this.emit('disconnect');
       this.look();
     });
+    const unsaid = this.#unsaid ?? [];
+    this.#unsaid = null;
+    for (const message of unsaid) channel.send(...message);
+  }
+
+  /** It has not come in time. */
+  giveUp(): void {
+    this.#unsaid = null;
   }
 
   /** It has said how it is about to end. */
@@ -54,9 +68,12 @@ export class AdoptedChild extends EventEmitter implements WatchedChild {
     this.#exitCode = code;
   }
 
-  readonly send = ((message: unknown, ...rest: unknown[]) =>
-    (this.#channel?.send as ((...args: unknown[]) => boolean) | undefined)?.call(this.#channel, message, ...rest) ??
-    false) as ChildProcess['send'];
+  readonly send = ((...message: Parameters<ChildProcess['send']>): boolean => {
+    if (this.#channel) return this.#channel.send(...message);
+    // Sockets are given to those only that have come with theirs.
+    if (this.#unsaid && this.#unsaid.length < MOST_UNSAID) this.#unsaid.push(message);
+    return false;
+  }) as ChildProcess['send'];
 
   readonly kill = (signal: NodeJS.Signals): boolean => this.look() && sendSignal(this.pid, signal);
 

@@ -35,12 +35,15 @@ export function watchChild(
   const { attachTo } = options;
   const token = attachTo === null ? null : randomUUID();
   const running = watch(child, options, on);
-  if (attachTo !== null && token !== null && child.connected) {
-    const body: ToApp = { kind: 'identity', socket: attachTo, token };
-    child.send({ cmd: IPC_CMD, body } satisfies IpcEnvelope<ToApp>, () => {});
-  }
+  if (child.connected) sayIdentity(child, attachTo, token);
   if (pid !== undefined) on({ kind: 'spawned', run: { pid, startTime: readProcess(pid)?.startTime ?? '', token } });
   return running;
+}
+
+function sayIdentity(child: WatchedChild, socket: string | null, token: string | null): void {
+  if (socket === null || token === null) return;
+  const body: ToApp = { kind: 'identity', socket, token };
+  child.send({ cmd: IPC_CMD, body } satisfies IpcEnvelope<ToApp>, () => {});
 }
 
 /** An app that has not come within this time is blocked, or its bootstrap is gone. */
@@ -54,14 +57,18 @@ export function adoptChild(
   on: (event: ProcessEvent) => void,
 ): RunningProcess | null {
   if (!isSame(pid, startTime)) return null;
-  const child = new AdoptedChild(pid, startTime);
+  const child = new AdoptedChild(pid, startTime, token !== null);
   const running = watch(child, options, on);
   let late: NodeJS.Timeout | undefined;
   if (token !== null) {
-    late = setTimeout(options.onLate, ATTACH_MS);
+    late = setTimeout(() => {
+      child.giveUp();
+      options.onLate();
+    }, ATTACH_MS);
     server.expect(token, (channel) => {
       clearTimeout(late);
       child.attach(channel);
+      sayIdentity(child, options.attachTo, token);
     });
   }
   const forget = (): void => {

@@ -8,6 +8,9 @@ import type { LogPaths } from '../domain/log-paths.ts';
  */
 export const PROTOCOL_VERSION = 1;
 
+/** Supervisors are replaced when nothing runs on their apps: until then one of the version before must do. */
+export const OLDEST_SUPERVISOR = PROTOCOL_VERSION - 1;
+
 /** The first frame of each side that listens. */
 export interface Hello {
   readonly role: 'daemon' | 'supervisor';

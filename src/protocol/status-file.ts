@@ -1,6 +1,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import type { Home } from './home.ts';
 import type { InstanceView } from './messages.ts';
+import { VERSION } from './version.ts';
 
 /**
  * What `list` shows, as the daemon keeps it in a file: to read a file takes a fraction of the time that connecting to a
@@ -10,6 +11,7 @@ interface Status {
   readonly at: number;
   readonly pid: number;
   readonly startTime: string;
+  readonly version: string;
   readonly instances: readonly InstanceView[];
 }
 
@@ -21,7 +23,7 @@ const STATUS_AGE_MS = STATUS_EVERY_MS * 1.5;
 export function writeStatus(home: Home, instances: readonly InstanceView[], now: number): void {
   const startTime = processStartTime(process.pid);
   if (startTime === null) return;
-  const status: Status = { at: now, pid: process.pid, startTime, instances };
+  const status: Status = { at: now, pid: process.pid, startTime, version: VERSION, instances };
   writeFileSync(`${home.status}.tmp`, JSON.stringify(status), { mode: 0o600 });
   renameSync(`${home.status}.tmp`, home.status);
 }
@@ -33,9 +35,10 @@ export function removeStatus(home: Home): void {
 /** @returns null where only the daemon itself can tell: no file, an old one, or one whose writer is gone. */
 export function readStatus(home: Home, now: number): readonly InstanceView[] | null {
   try {
-    const { at, pid, startTime, instances } = JSON.parse(readFileSync(home.status, 'utf8')) as Status;
+    const { at, pid, startTime, version, instances } = JSON.parse(readFileSync(home.status, 'utf8')) as Status;
     const fresh = at <= now && now - at < STATUS_AGE_MS;
-    return fresh && processStartTime(pid) === startTime ? instances : null;
+    // Another version's is for it to explain.
+    return fresh && version === VERSION && processStartTime(pid) === startTime ? instances : null;
   } catch {
     return null;
   }

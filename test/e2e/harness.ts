@@ -37,6 +37,8 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
+  /** The path of another upkeep. */
+  readonly command?: string;
 }
 
 /** A private upkeep: a home, a folder to work in and a free port, all of it gone with the test. */
@@ -176,7 +178,7 @@ async function endSandbox(root: string, box: Sandbox, seen: ReadonlyMap<number, 
   assert.deepEqual(leftovers, [], 'processes were left after `upkeep kill`');
 }
 
-function runCommand(args: readonly string[], { cwd, env, stdin }: RunOptions): Promise<Result> {
+function runCommand(args: readonly string[], { cwd, env, stdin, command = CLI }: RunOptions): Promise<Result> {
   return new Promise((resolve, reject) => {
     const options = {
       cwd,
@@ -185,7 +187,7 @@ function runCommand(args: readonly string[], { cwd, env, stdin }: RunOptions): P
       killSignal: 'SIGKILL',
       maxBuffer: 64 * 1024 * 1024,
     } as const;
-    const child = execFile(NODE, [CLI, ...args], options, (error, stdout, stderr) => {
+    const child = execFile(NODE, [command, ...args], options, (error, stdout, stderr) => {
       const result = { code: child.exitCode, stdout, stderr };
       if (error?.killed) reject(new Error(`no end after ${COMMAND_LIMIT_MS} ms: ${describeResult(args, result)}`));
       else resolve(result);
