@@ -7,7 +7,7 @@ import { Journal, loadState } from '../../src/daemon/journal.ts';
 import { openState } from '../../src/daemon/open-state.ts';
 import type { AppSpec } from '../../src/domain/app-spec.ts';
 import { Sampler } from '../../src/metrics/sampler.ts';
-import type { AppRecord } from '../../src/protocol/messages.ts';
+import { type AppRecord, PROTOCOL_VERSION } from '../../src/protocol/messages.ts';
 import { appSpec, clusterSpec } from '../fakes/app-spec.ts';
 import { FakeMachine, type FakeSupervisor } from '../fakes/machine.ts';
 import { crashes, serves, turn, waits } from '../fakes/ports.ts';
@@ -460,6 +460,36 @@ async function replaced(box: Box, dead: FakeSupervisor): Promise<void> {
   await started;
   for (let turns = 0; turns < 5; turns++) await turn();
 }
+
+describe('a supervisor of another protocol', () => {
+  async function speaking(t: TestContext, protocol: number) {
+    const box = new Box(t);
+    const first = await box.daemon();
+    await start(first, appSpec({ name: 'a' }), clusterSpec({ name: 'c' }));
+    await silence(box, first);
+    box.machine.shared.protocol = protocol;
+    return { box, before: first.list() };
+  }
+
+  test('works where it is the one before', async (t) => {
+    const { box, before } = await speaking(t, PROTOCOL_VERSION - 1);
+    const next = await box.daemon();
+    assert.deepEqual(next.list(), before);
+    assert.deepEqual(told(await next.operate({ kind: 'restart', selectors: ['a'] })), ['ok']);
+  });
+
+  for (const protocol of [PROTOCOL_VERSION - 2, PROTOCOL_VERSION + 1]) {
+    test(`${protocol} is told what to do about it, and its apps are left alone`, async (t) => {
+      const { box } = await speaking(t, protocol);
+      const next = await box.daemon();
+      const [outcome] = await next.operate({ kind: 'restart', selectors: ['a'] });
+      assert.match(outcome?.reason ?? '', /supervisor shared is of version .*, protocol .*; this daemon speaks/);
+      assert.match(outcome?.hint ?? '', /kill -9 1.*its apps go on/);
+      assert.deepEqual(box.machine.shared.ports.launcher.of(0).signals, []);
+      assert.deepEqual(told(await next.operate({ kind: 'restart', selectors: ['c'] })), ['ok']);
+    });
+  }
+});
 
 describe('a supervisor that dies', () => {
   test('is replaced, and what it ran goes on', async (t) => {

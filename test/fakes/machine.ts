@@ -11,6 +11,7 @@ export class FakeSupervisor {
   readonly ports: FakePorts;
   readonly exec: string;
   readonly version: string;
+  protocol = PROTOCOL_VERSION;
   readonly runs: RunParams[] = [];
   readonly supervisor: Supervisor;
   ended = false;
@@ -35,7 +36,7 @@ export class FakeSupervisor {
     const peer = new Peer(far, { onRequest: (method, params) => this.#answer(method, params) });
     this.#peers.push(peer);
     const daemon = new Peer(near, handlers);
-    peer.hello({ role: 'supervisor', version: this.version, protocol: PROTOCOL_VERSION, pid: 1 });
+    peer.hello({ role: 'supervisor', version: this.version, protocol: this.protocol, pid: 1 });
     return daemon;
   }
 
@@ -100,7 +101,10 @@ export class FakeMachine implements DaemonPorts {
   };
 
   readonly startSupervisor = async (key: string, exec: string): Promise<void> => {
-    const supervisor = new FakeSupervisor(exec, this.supervisors.get(key)?.ports);
+    const before = this.supervisors.get(key);
+    // Its lock lets no other one through.
+    if (before && !before.ended) return;
+    const supervisor = new FakeSupervisor(exec, before?.ports);
     this.supervisors.set(key, supervisor);
     this.onStart(supervisor, key);
     await supervisor.supervisor.resume();
