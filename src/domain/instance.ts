@@ -432,11 +432,13 @@ function beginStop(
 ): Step {
   const { stop, mode, runtime } = instance.policy;
   const { pid, since } = state;
-  // Before it is ready there is nothing to finish, and its bootstrap may not be there to ask.
+  // Before it is ready there is nothing to finish, and its bootstrap may not be there to ask; but a worker of a cluster
+  // may have got connections as soon as it listens.
   const canAsk = state.kind === 'online' && runtime === 'node';
-  if (canAsk && mode === 'cluster') {
+  const mayServe = canAsk || (state.kind === 'starting' && state.listening);
+  if (mayServe && mode === 'cluster' && pid !== null) {
     const { order, timeoutMs } = drainTimes(instance.policy, how);
-    return to(instance, { kind: 'draining', pid: state.pid, since, from: now, how, next }, [
+    return to(instance, { kind: 'draining', pid, since, from: now, how, next }, [
       { kind: 'set-timer', timer: 'drain', ms: timeoutMs },
       { kind: 'ask-shutdown', drain: order },
     ]);

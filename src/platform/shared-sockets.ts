@@ -70,6 +70,8 @@ interface Connection {
   readonly head: string;
   /** Who passed it on, and would take it back. */
   readonly giver: SocketWorker | null;
+  /** What the giver calls it. */
+  readonly pass: number;
   /** The only worker that it is for. */
   readonly only: SocketWorker | null;
   readonly asked: Set<SocketWorker>;
@@ -202,10 +204,13 @@ export class SharedSockets {
       case 'pass-on': {
         const listener = this.#listeners.get(message.socket);
         if (!handle) return;
-        if (!listener) return handle.close();
+        if (!listener) {
+          handle.close();
+          return worker.send({ kind: 'passed', pass: message.pass });
+        }
         const member = listener.members.get(worker);
         if (member) member.open = message.open + member.inTransit;
-        return this.#find(this.#hold(listener, handle, { giver: worker }));
+        return this.#find(this.#hold(listener, handle, { giver: worker, pass: message.pass }));
       }
       case 'claim': {
         const connection = this.#connections.get(message.connection);
@@ -376,13 +381,18 @@ export class SharedSockets {
     }
   }
 
-  #hold(listener: Listener, client: RawHandle, more: Partial<Pick<Connection, 'giver' | 'only' | 'head'>>): Connection {
+  #hold(
+    listener: Listener,
+    client: RawHandle,
+    more: Partial<Pick<Connection, 'giver' | 'pass' | 'only' | 'head'>>,
+  ): Connection {
     const connection: Connection = {
       id: this.#nextConnection++,
       listener,
       client,
       head: '',
       giver: null,
+      pass: 0,
       only: null,
       ...more,
       asked: new Set(),
@@ -470,6 +480,7 @@ export class SharedSockets {
     if (connection.timer) clearTimeout(connection.timer);
     this.#connections.delete(connection.id);
     connection.client.close();
+    connection.giver?.send({ kind: 'passed', pass: connection.pass });
   }
 
   #tellMean(listener: Listener): void {

@@ -86,15 +86,16 @@ export class ManagedApp {
   }
 
   /** Takes up a place that another supervisor has left; `goOn` follows. @returns the pipes that are still in use. */
-  adoptPlace({ slot, current: entry, draining, exits }: PlaceEntry, handedOver: boolean): readonly Pipes[] {
+  adoptPlace({ slot, current: entry, candidate, draining, exits }: PlaceEntry, handedOver: boolean): readonly Pipes[] {
     this.#generation = Math.max(this.#generation, entry.generation);
     const make = ({ spec, generation, listens }: InstanceEntry): ManagedInstance =>
       this.#instance(spec ?? this.record.spec, slot, { generation, mustListen: listens.length > 0 });
-    const place: Place = { slot, current: make(entry), candidate: null, draining: new Set(draining.map(make)), exits };
+    const leaving = [...draining, ...(candidate ? [candidate] : [])];
+    const place: Place = { slot, current: make(entry), candidate: null, draining: new Set(leaving.map(make)), exits };
     this.#places.set(slot.id, place);
     const pipes = [
       place.current.adopt(entry, handedOver),
-      ...[...place.draining].map((old, at) => old.adopt(draining[at] as InstanceEntry, handedOver)),
+      ...[...place.draining].map((old, at) => old.adopt(leaving[at] as InstanceEntry, handedOver)),
     ];
     return pipes.filter((pair) => pair !== null);
   }
@@ -105,16 +106,21 @@ export class ManagedApp {
       for (const old of place.draining) {
         old.goOn();
         this.#retire(place, old);
+        const { kind } = old.instance.state;
+        // A candidate: what was told to end before goes on with that.
+        if (kind === 'starting' || kind === 'online')
+          old.send({ kind: 'stop', how: 'covered', why: 'its reload was cut short' });
       }
       place.current.goOn();
     }
   }
 
   placeEntry(id: number): PlaceEntry {
-    const { slot, current, draining, exits } = this.#place(id);
+    const { slot, current, candidate, draining, exits } = this.#place(id);
     const { spec } = this.record;
     const old = [...draining].map((instance) => instance.entry(spec));
-    return { key: this.record.key, slot, current: current.entry(spec), draining: old, exits };
+    const fresh = candidate?.entry(spec) ?? null;
+    return { key: this.record.key, slot, current: current.entry(spec), candidate: fresh, draining: old, exits };
   }
 
   nextGeneration(): void {
