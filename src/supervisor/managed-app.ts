@@ -90,7 +90,7 @@ export class ManagedApp {
     this.#generation = Math.max(this.#generation, entry.generation);
     const make = ({ spec, generation, listens }: InstanceEntry): ManagedInstance =>
       this.#instance(spec ?? this.record.spec, slot, { generation, mustListen: listens.length > 0 });
-    const leaving = [...draining, ...(candidate ? [candidate] : [])];
+    const leaving = [...draining, ...(candidate ? [mayServe(candidate)] : [])];
     const place: Place = { slot, current: make(entry), candidate: null, draining: new Set(leaving.map(make)), exits };
     this.#places.set(slot.id, place);
     const pipes = [
@@ -241,4 +241,11 @@ export class ManagedApp {
     if (!place) throw new Error(`app ${this.record.spec.name} has no instance ${id}`);
     return place;
   }
+}
+
+/** It may listen, and have connections, although its supervisor was not told before it was killed. */
+function mayServe(entry: InstanceEntry): InstanceEntry {
+  const { state } = entry.instance;
+  if (state.kind !== 'starting') return entry;
+  return { ...entry, instance: { ...entry.instance, state: { ...state, listening: true } } };
 }

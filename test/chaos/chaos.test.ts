@@ -39,6 +39,7 @@ const CUT_SHORT =
 class Chaos {
   readonly #box: Sandbox;
   readonly #random: Random;
+  readonly #load: Load;
   readonly figures: Figures = {
     kills: { daemon: 0, supervisors: 0, everything: 0, 'daemon, stopped': 0, 'an app': 0, nobody: 0 },
     commands: 0,
@@ -48,9 +49,10 @@ class Chaos {
     gaps: 0,
   };
 
-  constructor(box: Sandbox, random: Random) {
+  constructor(box: Sandbox, random: Random, load: Load) {
     this.#box = box;
     this.#random = random;
+    this.#load = load;
   }
 
   async step(): Promise<void> {
@@ -78,7 +80,11 @@ class Chaos {
     const at = random.below(LATEST_KILL_MS);
     const [result] = await Promise.all([this.#box.upkeep(...command), sleep(at).then(() => this.#kill(victim))]);
     this.#judge(command, victim, result);
-    await this.#settled(`${command.join(' ')}, ${victim} killed after ${at} ms`);
+    const what = `${command.join(' ')}, ${victim} killed after ${at} ms`;
+    await this.#settled(what);
+    if (this.#load.failures.length === 0) return;
+    const { stdout } = await this.#box.ok('describe', 'web');
+    assert.fail(`after ${what} (seed ${this.#random.seed}):\n${this.#load.failures.join('\n')}\n${stdout}`);
   }
 
   async #kill(victim: Victim): Promise<void> {
@@ -200,7 +206,7 @@ test('upkeep is killed at random', { timeout: MINUTES * 60_000 + 60_000 }, async
     .keepAlive(target, small)
     .keepAlive(target, () => '/slow/150')
     .keepAlive(target, small, 900);
-  const chaos = new Chaos(box, new Random(SEED));
+  const chaos = new Chaos(box, new Random(SEED), load);
   const deadline = Date.now() + MINUTES * 60_000;
   while (Date.now() < deadline) await chaos.step();
   const { answers, failures } = await load.stop();

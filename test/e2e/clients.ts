@@ -41,6 +41,10 @@ export class Load {
     return this.#answers;
   }
 
+  get failures(): readonly string[] {
+    return this.#failures;
+  }
+
   async stop(): Promise<Report> {
     this.#ending.abort();
     await Promise.all(this.#running);
