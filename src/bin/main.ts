@@ -46,6 +46,7 @@ export async function main(run: (argv: readonly string[], context: Context) => P
     cwd: process.cwd(),
     cpus: availableParallelism,
     execPath: process.execPath,
+    program: join(__dirname, 'upkeep.cjs'),
     version: VERSION,
     rest: dashes === -1 ? [] : given.slice(dashes + 1),
     out: {

@@ -17,6 +17,7 @@ const OPERATIONS: ReadonlySet<keyof DaemonMethods> = new Set([
   'leave',
   'updateSupervisors',
   'kill',
+  'resurrect',
 ]);
 /** An answer may hold many apps with their environments. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;

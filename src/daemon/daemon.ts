@@ -8,15 +8,18 @@ import { UpkeepError } from '../protocol/errors.ts';
 import type {
   ApplyParams,
   AppRecord,
+  AppSnapshot,
   AppView,
   InstanceSnapshot,
   InstanceView,
   OperateParams,
   Outcome,
+  Resurrection,
   ScaleChange,
   Slot,
   SupervisorUpdate,
 } from '../protocol/messages.ts';
+import type { Dump } from './dump.ts';
 import type { Journal } from './journal.ts';
 import type { DaemonPorts } from './ports.ts';
 import type { Place, Registry } from './registry.ts';
@@ -33,18 +36,21 @@ export class Daemon {
   readonly #ports: DaemonPorts;
   readonly #registry: Registry;
   readonly #journal: Journal;
+  readonly #dump: Dump;
   readonly #supervisors: Supervisors;
   readonly #sampler: Sampler;
   readonly #schedule: Schedule;
   /** When supervisors died lately, by key. */
   readonly #deaths = new Map<string, readonly number[]>();
+  #adopting: Promise<readonly AppSnapshot[]> | null = null;
   #publishing = false;
   #publishMs = 0;
 
-  constructor(ports: DaemonPorts, registry: Registry, journal: Journal, sampler: Sampler) {
+  constructor(ports: DaemonPorts, registry: Registry, journal: Journal, dump: Dump, sampler: Sampler) {
     this.#ports = ports;
     this.#registry = registry;
     this.#journal = journal;
+    this.#dump = dump;
     this.#sampler = sampler;
     this.#supervisors = new Supervisors(
       ports,
@@ -57,7 +63,7 @@ export class Daemon {
 
   /** Finds what runs, and brings it in line with what is wanted. */
   async resume(): Promise<void> {
-    const running = await this.#supervisors.adoptAll((key) => this.#execOf(key));
+    const running = await this.#adopt();
     const known = new Set(running.flatMap(({ instances }) => instances.map(({ id }) => id)));
     for (const { app, instances } of running) {
       const wanted = this.#registry.byKey(app.key);
@@ -134,7 +140,9 @@ export class Daemon {
       case 'start':
       case 'restart':
       case 'reload': {
-        const apps = before.map(({ key, spec }) => {
+        const apps = before.map((app) => {
+          const { key } = app;
+          const spec = this.#withNode(app);
           this.#registry.update(key, this.#inRelease(env ? { ...spec, env: { ...spec.env, ...env } } : spec));
           return this.#registry.want(key, ids, 'up');
         });
@@ -227,6 +235,40 @@ export class Daemon {
     this.#registry.clear();
     await this.#save();
     return this.#supervisors.shutdownAll();
+  }
+
+  /** Stops all instances, as when the machine goes down: what was wanted is what the next daemon starts. */
+  async shutDown(): Promise<number> {
+    await this.#adopt();
+    return this.#supervisors.shutdownAll();
+  }
+
+  async save(force: boolean): Promise<{ apps: number; path: string }> {
+    const { apps } = this.#registry;
+    await this.#dump.replace(apps, force);
+    return { apps: apps.length, path: this.#dump.path };
+  }
+
+  async clearDump(): Promise<{ path: string }> {
+    await this.#dump.replace([], true);
+    return { path: this.#dump.path };
+  }
+
+  /** Starts what was saved and is not there; of what is there, nothing is touched. */
+  async resurrect(): Promise<Resurrection> {
+    const { apps, problem } = await this.#dump.load();
+    const restored = apps
+      .filter(({ spec }) => !this.#registry.byName(spec.name))
+      .map((app) => this.#registry.revive({ ...app, spec: this.#inRelease(app.spec) }, this.#ports.now()));
+    await this.#save();
+    const ids = new Set(restored.flatMap(({ slots }) => slots.map(({ id }) => id)));
+    const outcomes = await this.#startMissing((id) => ids.has(id));
+    return { saved: apps.length, restored: restored.length, outcomes, problem };
+  }
+
+  #adopt(): Promise<readonly AppSnapshot[]> {
+    this.#adopting ??= this.#supervisors.adoptAll((key) => this.#execOf(key));
+    return this.#adopting;
   }
 
   /** The Node.js that runs the supervisor with this key. */
@@ -397,17 +439,33 @@ export class Daemon {
     return [...outcomes, ...trivial];
   }
 
-  async #startMissing(missing: (id: number) => boolean): Promise<void> {
-    const apps = this.#registry.apps.filter(({ slots }) =>
-      slots.some(({ id, wanted }) => wanted === 'up' && missing(id)),
-    );
+  async #startMissing(missing: (id: number) => boolean): Promise<readonly Outcome[]> {
+    const apps = this.#registry.apps
+      .filter(({ slots }) => slots.some(({ id, wanted }) => wanted === 'up' && missing(id)))
+      .map((app) => this.#registry.update(app.key, this.#withNode(app)).record);
     const ids = apps.flatMap(({ slots }) =>
       slots.filter(({ id, wanted }) => wanted === 'up' && missing(id)).map(({ id }) => id),
     );
-    if (ids.length === 0) return;
-    for (const { id, name, ok, reason } of await this.#supervisors.run({ kind: 'start', apps, ids })) {
+    if (ids.length === 0) return [];
+    const outcomes = await this.#supervisors.run({ kind: 'start', apps, ids });
+    for (const { id, name, ok, reason } of outcomes) {
       if (!ok) this.#ports.log(`could not start ${name} (${id}): ${reason}`);
     }
+    return outcomes;
+  }
+
+  /**
+   * The spec of an app that is to be started. An upgrade of Node.js may have taken away the one that it was started with:
+   * then the daemon's runs it, unless its cluster still runs on that which is gone.
+   */
+  #withNode(app: AppRecord): AppSpec {
+    const { spec } = app;
+    const { exec, runtime } = spec.program;
+    const [node = exec] = this.#ports.daemonCommand;
+    if (runtime !== 'node' || this.#ports.resolveLinks(exec) !== null) return spec;
+    if (spec.mode === 'cluster' && this.#supervisors.has(app)) return spec;
+    this.#ports.log(`${exec} is gone: ${spec.name} runs on ${node}`);
+    return { ...spec, program: { ...spec.program, exec: node } };
   }
 
   /** A supervisor died: another one goes on with what it ran. */

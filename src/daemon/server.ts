@@ -31,6 +31,13 @@ const QUESTIONS: ReadonlySet<string> = new Set(['ping', 'list', 'describe']);
 export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: DaemonServerOptions): Promise<void> {
   /** Operations that are under way. */
   const underWay = new Set<Promise<unknown>>();
+  const peers = new Set<Peer>();
+  let onIdle = (): void => {};
+  let leaving = false;
+  /** Idle: nobody but the one who asks is connected, and nothing is under way. */
+  const lookIfIdle = (): void => {
+    if (peers.size === 1 && underWay.size === 0) onIdle();
+  };
   const handlers: Handlers = {
     ping: () => ({ version: options.version, pid: process.pid, uptimeMs: Date.now() - options.startedAt }),
     list: () => {
@@ -47,9 +54,19 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
     scale: ({ selector, change }) => daemon.scale(selector, change),
     signal: ({ selectors, signal }) => daemon.signal(selectors, knownSignal(signal)),
     flush: ({ selectors }) => flush(daemon, selectors),
-    leave: async () => {
+    leave: async ({ whenIdle = false }) => {
+      if (whenIdle) {
+        await new Promise<void>((resolve) => {
+          onIdle = resolve;
+          lookIfIdle();
+        });
+      }
       await allEnd(underWay);
-      await daemon.leave();
+      leaving = whenIdle;
+      await daemon.leave().catch((error: unknown) => {
+        leaving = false;
+        throw error;
+      });
       setTimeout(options.onLeft, 10);
       return {};
     },
@@ -60,6 +77,9 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
       setTimeout(options.onKilled, 10);
       return { stopped };
     },
+    save: ({ force }) => daemon.save(force),
+    resurrect: () => daemon.resurrect(),
+    cleardump: () => daemon.clearDump(),
   };
   const answer = async (method: string, params: unknown): Promise<unknown> => {
     if (!isMethod(method)) throw new UpkeepError('METHOD_UNKNOWN', `no such method: ${method.slice(0, 80)}`);
@@ -72,11 +92,25 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
     } finally {
       underWay.delete(answer);
       daemon.publish();
+      lookIfIdle();
     }
   };
 
   const server = createServer((socket) => {
-    new Peer(socket, { onRequest: answer }).hello({
+    // Who comes now is to find the other one.
+    if (leaving) {
+      socket.destroy();
+      return;
+    }
+    const peer = new Peer(socket, {
+      onRequest: answer,
+      onClose: () => {
+        peers.delete(peer);
+        lookIfIdle();
+      },
+    });
+    peers.add(peer);
+    peer.hello({
       role: 'daemon',
       version: options.version,
       protocol: PROTOCOL_VERSION,

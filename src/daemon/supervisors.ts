@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { UpkeepError } from '../protocol/errors.ts';
 import { SHARED_SUPERVISOR } from '../protocol/home.ts';
 import {
@@ -18,12 +19,16 @@ import type { DaemonPorts } from './ports.ts';
 
 /** Questions, as opposed to operations, which have deadlines of their own, are answered within this time. */
 const QUESTION_MS = 10_000;
+/** A supervisor that has answered to its shutdown is gone within this time. */
+const GONE_MS = 1000;
 
 interface Link {
   readonly key: string;
   readonly version: string;
   readonly peer: Peer;
   readonly instances: Map<number, InstanceSnapshot>;
+  /** Resolves when the connection has ended. */
+  readonly closed: Promise<void>;
 }
 
 /** @returns which supervisor runs an app. */
@@ -169,7 +174,11 @@ export class Supervisors {
     const links = await Promise.allSettled(this.#links.values());
     const stopped = links.map(async (result) => {
       if (result.status === 'rejected') return 0;
-      return (await this.#request(result.value, 'shutdown', {}, 0)).stopped;
+      // One that is gone must not end the wait for the others.
+      const { stopped } = await this.#request(result.value, 'shutdown', {}, 0).catch(() => ({ stopped: 0 }));
+      // With its end go its socket and its lock, which would make the next daemon look for it.
+      await Promise.race([result.value.closed, sleep(GONE_MS, undefined, { ref: false })]);
+      return stopped;
     });
     return (await Promise.all(stopped)).reduce((sum, count) => sum + count, 0);
   }
@@ -177,6 +186,8 @@ export class Supervisors {
   #link(key: string, exec: string): Promise<Link> {
     const known = this.#links.get(key);
     if (known) return known;
+    // It would outlive the end of all others.
+    if (this.#closing) throw new UpkeepError('SUPERVISOR_LOST', 'the daemon is ending', { hint: null });
     const starting = (async () => {
       try {
         await this.#ports.startSupervisor(key, exec);
@@ -202,6 +213,10 @@ export class Supervisors {
     const touched = new Set<number>();
     let link: Link | null = null;
     let version = '';
+    let onClosed = (): void => {};
+    const closed = new Promise<void>((resolve) => {
+      onClosed = resolve;
+    });
     let refusal: UpkeepError | null = null;
     const peer = await this.#ports.connect(key, {
       onHello: (hello) => {
@@ -222,6 +237,7 @@ export class Supervisors {
         this.#onChanged();
       },
       onClose: () => {
+        onClosed();
         if (!link || this.#ready.get(key) !== link) return;
         this.#drop(link);
         if (!this.#closing) this.#onLost(key, [...instances.values()]);
@@ -237,7 +253,7 @@ export class Supervisors {
     for (const snapshot of apps.flatMap((app) => app.instances)) {
       if (!touched.has(snapshot.id)) instances.set(snapshot.id, snapshot);
     }
-    link = { key, version, peer, instances };
+    link = { key, version, peer, instances, closed };
     this.#ready.set(key, link);
     return { link, apps };
   }

@@ -15,8 +15,12 @@ export interface Home {
   readonly daemonLock: string;
   readonly daemonLog: string;
   readonly state: string;
+  /** What `save` keeps. */
+  readonly dump: string;
   /** What `list` shows; see status-file.ts. */
   readonly status: string;
+  /** Which start of the machine a daemon last ran in. */
+  readonly booted: string;
 }
 
 /** sun_path holds 108 bytes on Linux and 104 on macOS, the ending zero included. */
@@ -47,7 +51,9 @@ export function resolveHome(env: Readonly<Record<string, string | undefined>>): 
     daemonLock: join(run, 'daemon.lock'),
     daemonLog: join(root, 'daemon.log'),
     state: join(root, 'state.json'),
+    dump: join(root, 'dump.json'),
     status: join(run, 'status.json'),
+    booted: join(run, 'booted'),
   };
 }
 

@@ -95,11 +95,25 @@ export interface DaemonMethods {
   scale: { params: { selector: string; change: ScaleChange }; result: readonly Outcome[] };
   signal: { params: { selectors: readonly string[]; signal: string }; result: readonly number[] };
   flush: { params: { selectors: readonly string[] }; result: readonly string[] };
-  /** Ends the daemon for another one to come; everything else goes on. */
-  leave: { params: Record<string, never>; result: Record<string, never> };
+  /** Ends the daemon for another one to come; everything else goes on. `whenIdle`: once nobody else is connected. */
+  leave: { params: { whenIdle?: boolean | undefined }; result: Record<string, never> };
   /** Replaces the supervisors that are of another version than this daemon. */
   updateSupervisors: { params: Record<string, never>; result: readonly SupervisorUpdate[] };
   kill: { params: Record<string, never>; result: { stopped: number } };
+  /** Keeps the list as it is now, beside the state that is saved at every change. */
+  save: { params: { force: boolean }; result: { apps: number; path: string } };
+  /** Starts what was saved and is not there. */
+  resurrect: { params: Record<string, never>; result: Resurrection };
+  cleardump: { params: Record<string, never>; result: { path: string } };
+}
+
+export interface Resurrection {
+  /** How many apps are saved, and how many of them were not there. */
+  readonly saved: number;
+  readonly restored: number;
+  readonly outcomes: readonly Outcome[];
+  /** What was wrong with the newest file, where an older one was taken. */
+  readonly problem: string | null;
 }
 
 /** How the replacement of one supervisor went. */

@@ -133,9 +133,12 @@ export const daemonParams: ParamSchemas<DaemonMethodsMap> = {
   }),
   signal: v.object({ selectors: strings, signal: v.string() }),
   flush: selectors,
-  leave: nothing,
+  leave: v.strictObject({ whenIdle: v.optional(v.boolean()) }),
   updateSupervisors: nothing,
   kill: nothing,
+  save: v.object({ force: v.boolean() }),
+  resurrect: nothing,
+  cleardump: nothing,
 };
 
 export const supervisorParams: ParamSchemas<SupervisorMethodsMap> = {

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { Daemon } from '../../src/daemon/daemon.ts';
+import { Dump } from '../../src/daemon/dump.ts';
 import { Journal, loadState } from '../../src/daemon/journal.ts';
 import { openState } from '../../src/daemon/open-state.ts';
 import type { AppSpec } from '../../src/domain/app-spec.ts';
@@ -18,9 +19,12 @@ import { tempFolder } from '../fakes/temp-folder.ts';
 class Box {
   readonly machine = new FakeMachine();
   readonly statePath: string;
+  readonly dumpPath: string;
 
   constructor(t: TestContext) {
-    this.statePath = join(tempFolder(t), 'state.json');
+    const folder = tempFolder(t);
+    this.statePath = join(folder, 'state.json');
+    this.dumpPath = join(folder, 'dump.json');
   }
 
   /** A daemon that has read the state and adopted what runs. */
@@ -28,7 +32,7 @@ class Box {
     const { machine } = this;
     const { registry, journal } = await openState(this.statePath, machine.log);
     const sampler = new Sampler((pids) => pids.map((pid) => ({ ...blankStat, pid, rssBytes: pid * 1000 })));
-    const daemon = new Daemon(machine, registry, journal, sampler);
+    const daemon = new Daemon(machine, registry, journal, new Dump(this.dumpPath), sampler);
     await daemon.resume();
     return daemon;
   }
@@ -576,6 +580,93 @@ describe('a supervisor that dies', () => {
     assert.deepEqual(told(await start(daemon, appSpec())), ['its supervisor did not start: no more processes']);
     box.machine.onStart = () => {};
     assert.deepEqual(told(await daemon.operate({ kind: 'start', selectors: ['api'] })), ['ok']);
+  });
+});
+
+describe('what is saved', () => {
+  async function saved(t: TestContext) {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec({ name: 'a', instances: 2 }), clusterSpec({ name: 'c' }), appSpec({ name: 'idle' }));
+    await daemon.operate({ kind: 'stop', selectors: ['idle'] });
+    assert.deepEqual(await daemon.save(false), { apps: 3, path: box.dumpPath });
+    return { box, daemon };
+  }
+
+  test('comes back after kill, under the same ids, and what was stopped stays so', async (t) => {
+    const { box, daemon } = await saved(t);
+    await daemon.kill();
+    box.machine.supervisors.clear();
+    const next = await box.daemon();
+    assert.deepEqual(states(next), []);
+    const { outcomes, ...counts } = await next.resurrect();
+    assert.deepEqual(counts, { saved: 3, restored: 3, problem: null });
+    assert.deepEqual(told(outcomes), ['ok', 'ok', 'ok']);
+    assert.deepEqual(states(next), ['0 a online', '1 a online', '2 c online', '3 idle stopped']);
+    assert.deepEqual(wanted(await box.saved()), ['0 a up', '1 a up', '2 c up', '3 idle down']);
+  });
+
+  test('is never there twice, and what is there is left alone', async (t) => {
+    const { daemon } = await saved(t);
+    await daemon.operate({ kind: 'delete', selectors: ['a'] });
+    await start(daemon, appSpec({ name: 'new' }));
+    const before = pids(daemon);
+    assert.equal((await daemon.resurrect()).restored, 1);
+    // Of the ids that it had, one is taken.
+    assert.deepEqual(states(daemon), ['0 new online', '1 a online', '2 c online', '3 idle stopped', '4 a online']);
+    assert.ok(before.every((pid) => pids(daemon).includes(pid)));
+    assert.deepEqual((await daemon.resurrect()).outcomes, []);
+  });
+
+  test('is not replaced by an empty list, unless forced', async (t) => {
+    const { daemon } = await saved(t);
+    await daemon.operate({ kind: 'delete', selectors: ['all'] });
+    await assert.rejects(daemon.save(false), { code: 'LIST_EMPTY' });
+    assert.equal((await daemon.save(true)).apps, 0);
+    assert.equal((await daemon.resurrect()).saved, 0);
+  });
+
+  test('is forgotten by cleardump', async (t) => {
+    const { daemon } = await saved(t);
+    await daemon.clearDump();
+    await daemon.operate({ kind: 'delete', selectors: ['all'] });
+    assert.equal((await daemon.resurrect()).saved, 0);
+    assert.equal((await daemon.save(false)).apps, 0, 'nothing may replace nothing');
+  });
+
+  test('runs on the Node.js of the daemon where its own is gone', async (t) => {
+    const { box, daemon } = await saved(t);
+    await daemon.kill();
+    box.machine.supervisors.clear();
+    box.machine.links.set('/usr/bin/node', null);
+    const next = await box.daemon();
+    await next.resurrect();
+    await next.operate({ kind: 'start', selectors: ['idle'] });
+    const execs = next.describe(['all']).map(({ app }) => app.spec.program.exec);
+    assert.deepEqual(execs, ['node', 'node', 'node']);
+    assert.equal(box.machine.clusterSupervisor.exec, 'node');
+    assert.match(box.machine.lines.join('\n'), /\/usr\/bin\/node is gone: c runs on node/);
+  });
+});
+
+describe('the end of the machine', () => {
+  test('stops all, and the next daemon starts what was wanted', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec({ name: 'a', instances: 2 }), clusterSpec({ name: 'c' }));
+    await daemon.operate({ kind: 'stop', selectors: ['1'] });
+    assert.equal(await daemon.shutDown(), 2);
+    assert.deepEqual(wanted(await box.saved()), ['0 a up', '1 a down', '2 c up']);
+    box.machine.supervisors.clear();
+    assert.deepEqual(states(await box.daemon()), ['0 a online', '1 a stopped', '2 c online']);
+  });
+
+  test('lets no supervisor start any more', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await daemon.shutDown();
+    assert.deepEqual(told(await start(daemon, appSpec())), ['the daemon is ending']);
+    assert.equal(box.machine.supervisors.size, 0);
   });
 });
 

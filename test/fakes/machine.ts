@@ -110,9 +110,12 @@ export class FakeMachine implements DaemonPorts {
     await supervisor.supervisor.resume();
   };
 
-  /** Where paths lead that are, or hold, a symbolic link. */
-  readonly links = new Map<string, string>();
-  readonly resolveLinks = (path: string): string | null => this.links.get(path) ?? path;
+  /** Where paths lead that are, or hold, a symbolic link; null for nowhere. */
+  readonly links = new Map<string, string | null>();
+  readonly resolveLinks = (path: string): string | null => {
+    const target = this.links.get(path);
+    return target === undefined ? path : target;
+  };
 
   readonly log = (line: string): void => {
     this.lines.push(line);
