@@ -11,6 +11,9 @@ const LONGEST_RETRY_MS = 1000;
 /** Nobody who may bind this process will ever come: the home is gone, or another user's. */
 const FINAL: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ENOTDIR']);
 
+/** Of a message whose reader is gone: told before the end of the channel is, or after. */
+const UNSENT: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET', 'ERR_IPC_CHANNEL_CLOSED']);
+
 type Emit = (event: string, ...args: unknown[]) => boolean;
 type ForkChild = (fd: number, serialization: 'json') => void;
 
@@ -41,7 +44,8 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
       return true;
     }
     // What the app sends meanwhile is lost, as it is when a parent is gone; but no reason to crash.
-    if (event === 'error' && away && (args[0] as NodeJS.ErrnoException)?.code === 'ERR_IPC_CHANNEL_CLOSED') return true;
+    if (event === 'error' && identity && !leaving && UNSENT.has((args[0] as NodeJS.ErrnoException)?.code ?? ''))
+      return true;
     return emit(event, ...args);
   };
   watchLeaving();
@@ -51,6 +55,8 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
     const disconnect = process.disconnect?.bind(process);
     process.disconnect = () => {
       leaving = !/\bonread\b/.test(new Error().stack ?? '');
+      // Node would wait for word that a handle has arrived, which nobody is left to give.
+      if (!leaving) (process as { _handleQueue?: unknown })._handleQueue = null;
       disconnect?.();
     };
   }
