@@ -19,6 +19,13 @@ type ForkChild = (fd: number, serialization: 'json') => void;
 
 /** Node's types do not know it. */
 const INTERNAL = 'internalMessage' as 'message';
+/** What Node listens to on behalf of a channel; the first of INTERNAL, and elsewhere those with these names. */
+const LISTENS_TO = [INTERNAL, 'newListener' as 'message', 'removeListener' as 'message'] as const;
+const OF_THE_CHANNEL: ReadonlySet<string> = new Set(['onNewListener', 'onRemoveListener']);
+
+function listenersOf(emitter: NodeJS.Process) {
+  return LISTENS_TO.flatMap((event) => emitter.listeners(event).map((listener) => ({ event, listener })));
+}
 
 export interface Survival {
   /** Whom to go to. Without that the end of the channel is what it always was. */
@@ -29,8 +36,10 @@ export interface Survival {
 
 /** @param on `lost` is called when the supervisor is gone, `attached` when there is a new one. */
 export function survive(on: { readonly lost: () => void; readonly attached: (identity: Identity) => void }): Survival {
-  // Node's own, of the channel: the next channel comes with its own one.
-  let [channelListener] = process.listeners(INTERNAL);
+  // Node's own, of the channel: the next channel comes with its own ones.
+  let channelListeners = listenersOf(process).filter(
+    ({ event, listener }, at) => (event === INTERNAL && at === 0) || OF_THE_CHANNEL.has(listener.name),
+  );
   let identity: Identity | null = null;
   let away = false;
   let leaving = false;
@@ -89,10 +98,10 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
 
   function bind(fd: number): void {
     const { _forkChild: forkChild } = require('node:child_process') as unknown as { _forkChild: ForkChild };
-    if (channelListener) process.removeListener(INTERNAL, channelListener);
-    const before = new Set(process.listeners(INTERNAL));
+    for (const { event, listener } of channelListeners) process.removeListener(event, listener);
+    const before = new Set(listenersOf(process).map(({ listener }) => listener));
     forkChild(fd, 'json');
-    channelListener = process.listeners(INTERNAL).find((listener) => !before.has(listener));
+    channelListeners = listenersOf(process).filter(({ listener }) => !before.has(listener));
     // Node counts those that are added from now on; each keeps the process alive.
     const listeners = process.listenerCount('message') + process.listenerCount('disconnect');
     const { channel } = process as { channel?: { readonly refCounted?: () => void } };

@@ -43,6 +43,8 @@ export class Supervisors {
   readonly #onChanged: () => void;
   readonly #links = new Map<string, Promise<Link>>();
   readonly #ready = new Map<string, Link>();
+  /** What those that were lost last said: it is true of their apps until others say more. */
+  readonly #away = new Map<string, ReadonlyMap<number, InstanceSnapshot>>();
   #closing = false;
 
   /** @param onLost called when a supervisor is gone that should be there. */
@@ -90,16 +92,17 @@ export class Supervisors {
   }
 
   instance(id: number): InstanceSnapshot | null {
-    for (const { instances } of this.#ready.values()) {
+    for (const instances of [...[...this.#ready.values()].map((link) => link.instances), ...this.#away.values()]) {
       const found = instances.get(id);
       if (found) return found;
     }
     return null;
   }
 
-  /** Whether the supervisor of an app is there, or being started: else nothing of the app can run. */
+  /** Whether the supervisor of an app is there, being started, or has left something: else nothing of the app can run. */
   has(app: AppRecord): boolean {
-    return this.#links.has(supervisorKeyOf(app));
+    const key = supervisorKeyOf(app);
+    return this.#links.has(key) || this.#away.has(key);
   }
 
   /** Performs one operation, at each supervisor on its own apps. What a supervisor refuses is the outcome of its apps. */
@@ -157,6 +160,7 @@ export class Supervisors {
     const { key } = link;
     await this.#request(link, 'handOver', {}, QUESTION_MS);
     this.#drop(link);
+    this.#away.set(key, link.instances);
     await this.#link(key, exec);
   }
 
@@ -240,6 +244,7 @@ export class Supervisors {
         onClosed();
         if (!link || this.#ready.get(key) !== link) return;
         this.#drop(link);
+        this.#away.set(key, instances);
         if (!this.#closing) this.#onLost(key, [...instances.values()]);
       },
     });
@@ -255,6 +260,7 @@ export class Supervisors {
     }
     link = { key, version, peer, instances, closed };
     this.#ready.set(key, link);
+    this.#away.delete(key);
     return { link, apps };
   }
 

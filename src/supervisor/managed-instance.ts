@@ -112,7 +112,7 @@ export class ManagedInstance {
     try {
       this.#logs = this.#ports.logs.open(this.#spec, this.slot, pipes);
       if (!handedOver)
-        this.#logs.note('the supervisor was killed: what it had read and not yet written is missing here');
+        this.#logs.note('the supervisor was killed: what it had read and not yet written may be missing here');
     } catch {
       // It runs, and that comes first; its next run tells why there is no log.
     }
