@@ -232,15 +232,16 @@ export class Daemon {
 
   /** Stops all instances and forgets them. @returns how many processes were stopped. */
   async kill(): Promise<number> {
+    const apps = this.#registry.apps;
     this.#registry.clear();
     await this.#save();
-    return this.#supervisors.shutdownAll();
+    return this.#supervisors.shutdownAll((key) => apps.find((app) => app.key === key)?.spec.program.exec ?? '');
   }
 
   /** Stops all instances, as when the machine goes down: what was wanted is what the next daemon starts. */
   async shutDown(): Promise<number> {
     await this.#adopt();
-    return this.#supervisors.shutdownAll();
+    return this.#supervisors.shutdownAll((key) => this.#execOf(key));
   }
 
   async save(force: boolean): Promise<{ apps: number; path: string }> {

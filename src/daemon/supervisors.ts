@@ -172,8 +172,10 @@ export class Supervisors {
     await this.#request(link, 'shutdown', {}, QUESTION_MS).catch(() => {});
   }
 
-  /** Stops everything everywhere. @returns how many processes were stopped. */
-  async shutdownAll(): Promise<number> {
+  /** Stops everything everywhere, also what supervisors that are gone have left. @returns how many processes were stopped. */
+  async shutdownAll(execOf: (key: string) => string): Promise<number> {
+    const left = [...this.#away.keys()].filter((key) => !this.#links.has(key));
+    await Promise.allSettled(left.map((key) => this.#link(key, execOf(key))));
     this.#closing = true;
     const links = await Promise.allSettled(this.#links.values());
     const stopped = links.map(async (result) => {

@@ -197,3 +197,19 @@ test('a drain goes on under the next supervisor', async (t) => {
   await reload;
   await until(async () => (await box.rows()).every(({ draining }) => draining.length === 0), 'the end of the drain');
 });
+
+test('kill and delete reach what supervisors that are gone have left', async (t) => {
+  const box = await sandbox(t);
+  await box.ok('start', fixture('http-hello.js'), '--name', 'web', '-i', '2');
+  await box.ok('start', 'sleep 1000', '--name', 'job');
+  await box.ok('start', 'sleep 1000', '--name', 'other');
+  const pids = (await box.rows()).map(({ pid }) => pid ?? 0);
+  // Supervisors that die again and again come back ever later.
+  for (let round = 0; round < 4; round++) await killSupervisors(box);
+  for (const pid of box.supervisors()) process.kill(pid, 'SIGKILL');
+  await box.ok('delete', 'job');
+  assert.deepEqual(pids.map(isAlive), [true, true, false, true]);
+  for (const pid of box.supervisors()) process.kill(pid, 'SIGKILL');
+  assert.match((await box.ok('kill')).stderr, /stopped 3 processes/);
+  assert.deepEqual(pids.map(isAlive), [false, false, false, false]);
+});
