@@ -7,10 +7,16 @@ import { bootstrapArguments } from './node-arguments.ts';
 import { stdioFor, watchReadyFd } from './ready-fd.ts';
 import { sendSignal } from './send-signal.ts';
 import { SharedSockets } from './shared-sockets.ts';
+import { startTraced } from './traces.ts';
 import { adoptChild, type ChildOptions, watchChild } from './watch-child.ts';
 
 /** An app may open a port some time after it is ready: one that nobody uses is kept for this long. */
 const CLOSE_UNUSED_MS = 5000;
+
+interface ForkedWorker {
+  readonly worker: Worker;
+  readonly pid: number | undefined;
+}
 
 /**
  * Starts instances as workers of this process, which is the primary of Node's cluster module.
@@ -45,13 +51,21 @@ export function clusterLauncher(bootstrap: string, server: AttachServer, attachP
         ...(spec.uid === null ? {} : { uid: spec.uid }),
         ...(spec.gid === null ? {} : { gid: spec.gid }),
       });
-      const worker: Worker = cluster.fork(env);
+      const fork = (variables: Readonly<Record<string, string>>): ForkedWorker => {
+        const worker = cluster.fork({ ...env, ...variables });
+        return { worker, pid: worker.process.pid };
+      };
+      const {
+        child: { worker },
+        trace,
+      } = startTraced(fork, false);
       watchReadyFd(worker.process, spec, () => on({ kind: 'probed' }));
       // Of what Node itself shares, which are datagram sockets; of the others the bootstrap tells.
       worker.on('listening', (address) => on({ kind: 'listening', address: describeAddress(address) }));
       // 'error' also comes through the process, which is watched.
       worker.on('error', () => {});
-      return watchChild(worker.process, optionsFor(slot, spec.ready.waitReady || spec.ready.probe !== null), on);
+      const options = optionsFor(slot, spec.ready.waitReady || spec.ready.probe !== null);
+      return watchChild(worker.process, { ...options, trace }, on);
     },
     adopt: ({ spec, slot, run, held }, on) => {
       balance = spec.balance;

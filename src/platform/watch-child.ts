@@ -11,6 +11,7 @@ import { readProcess } from './process-table.ts';
 import { ProcessTree } from './process-tree.ts';
 import type { RawHandle } from './raw-handle.ts';
 import type { SharedSockets } from './shared-sockets.ts';
+import type { Trace } from './traces.ts';
 
 /** The last messages of a process that has ended are read within this time. */
 const LAST_MESSAGES_MS = 200;
@@ -19,6 +20,8 @@ export interface ChildOptions {
   readonly ownGroup: boolean;
   /** Of a Node.js app: the path where it finds the next supervisor; null for another program. */
   readonly attachTo: string | null;
+  /** Of one that has just been started. */
+  readonly trace?: Trace;
   /** Of a worker of a cluster: where its sockets come from, and its place in the app. */
   readonly shared?: { readonly sockets: SharedSockets; readonly slot: number; readonly held: boolean };
   /** Its sockets come with it: until then no other worker opens one. */
@@ -88,12 +91,12 @@ export function adoptChild(
 
 function watch(
   child: WatchedChild,
-  { ownGroup, shared, awaited = false }: ChildOptions,
+  { ownGroup, trace, shared, awaited = false }: ChildOptions,
   on: (event: ProcessEvent) => void,
 ): RunningProcess {
   let emit: ((event: ProcessEvent) => void) | null = on;
   const { pid } = child;
-  const tree = pid === undefined ? null : new ProcessTree(pid, ownGroup);
+  const tree = pid === undefined ? null : new ProcessTree(pid, ownGroup, trace);
   let exited = false;
   /** Where it listens, as its bootstrap tells. */
   const addresses: string[] = [];

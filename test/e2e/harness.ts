@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -70,12 +70,17 @@ export interface Sandbox {
   readonly logged: (file: string, text: string | RegExp) => Promise<string>;
 }
 
-/** Makes a sandbox that ends with the test: everything is stopped, and whatever is left fails the test. */
-export async function sandbox(t: TestContext): Promise<Sandbox> {
+/**
+ * Makes a sandbox that ends with the test: everything is stopped, and whatever is left fails the test.
+ * @param uid the user of all its commands; see nobody.ts.
+ */
+export async function sandbox(t: TestContext, uid: number | null = null): Promise<Sandbox> {
   const root = mkdtempSync(join(tmpdir(), 'uk-'));
   const home = join(root, 'h');
   const cwd = join(root, 'w');
   mkdirSync(cwd);
+  if (uid !== null) for (const folder of [root, cwd]) chownSync(folder, uid, uid);
+  const node = uid === null ? [NODE] : [...asUser(uid), NODE];
   const port = await freePort();
   const env: Record<string, string> = {
     PATH: `${dirname(NODE)}${delimiter}${process.env['PATH'] ?? ''}`,
@@ -92,7 +97,7 @@ export async function sandbox(t: TestContext): Promise<Sandbox> {
   };
 
   const run = (args: readonly string[], options: RunOptions = {}): Promise<Result> =>
-    runCommand(args, { cwd, ...options, env: { ...env, ...options.env } });
+    runCommand([...node, options.command ?? CLI, ...args], { cwd, ...options, env: { ...env, ...options.env } });
   const ok = async (...args: string[]): Promise<Result> => {
     const result = await run(args);
     assert.equal(result.code, 0, describeResult(args, result));
@@ -178,7 +183,12 @@ async function endSandbox(root: string, box: Sandbox, seen: ReadonlyMap<number, 
   assert.deepEqual(leftovers, [], 'processes were left after `upkeep kill`');
 }
 
-function runCommand(args: readonly string[], { cwd, env, stdin, command = CLI }: RunOptions): Promise<Result> {
+/** Puts a command line into the hands of another user. */
+export function asUser(uid: number): string[] {
+  return ['setpriv', '--reuid', String(uid), '--regid', String(uid), '--clear-groups'];
+}
+
+function runCommand([program = '', ...args]: readonly string[], { cwd, env, stdin }: RunOptions): Promise<Result> {
   return new Promise((resolve, reject) => {
     const options = {
       cwd,
@@ -187,7 +197,7 @@ function runCommand(args: readonly string[], { cwd, env, stdin, command = CLI }:
       killSignal: 'SIGKILL',
       maxBuffer: 64 * 1024 * 1024,
     } as const;
-    const child = execFile(NODE, [command, ...args], options, (error, stdout, stderr) => {
+    const child = execFile(program, args, options, (error, stdout, stderr) => {
       const result = { code: child.exitCode, stdout, stderr };
       if (error?.killed) reject(new Error(`no end after ${COMMAND_LIMIT_MS} ms: ${describeResult(args, result)}`));
       else resolve(result);
