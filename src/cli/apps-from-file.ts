@@ -9,7 +9,9 @@ export function resolveContext(context: Context, folder: string, options: Option
   const { env, execPath, home } = context;
   const environment = typeof options['env'] === 'string' ? options['env'] : null;
   const declaredEnv = options['declaredEnv'] === true;
-  return { folder, env, declaredEnv, cpus: context.cpus(), execPath, logFolder: home.logs, environment };
+  // There are no others where upkeep runs.
+  const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  return { folder, env, declaredEnv, cpus: context.cpus(), execPath, logFolder: home.logs, environment, own };
 }
 
 /** Whether a target is a file of apps: by its name, or `-` for JSON on stdin. */

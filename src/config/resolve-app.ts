@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import {
   type AppSpec,
@@ -16,6 +15,7 @@ import { signalName } from '../domain/signal-name.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { AppOptions } from './options.ts';
 import { type ClusterWish, defaultName, resolveProgram } from './program.ts';
+import { runAs } from './users.ts';
 
 /** As the daemon accepts it. */
 const NAME_MAX = 200;
@@ -28,6 +28,8 @@ export interface ResolveContext {
   readonly cpus: number;
   readonly execPath: string;
   readonly logFolder: string;
+  /** Whose command this is. */
+  readonly own: { readonly uid: number; readonly gid: number };
   /** Chosen with `--env`, else null. */
   readonly environment: string | null;
   /** The app gets only what is declared of `env`, and what every program needs. */
@@ -52,7 +54,8 @@ export function resolveApp(
       hint: 'make it, or name another',
     });
   }
-  const env = appEnvironment(options, environments, context);
+  const user = runAs(options, context.own, where);
+  const env = appEnvironment(options, environments, context, user.env);
   const cluster = wantsCluster(options);
   const name = appName(options, context);
   if (name.length > NAME_MAX) {
@@ -107,8 +110,8 @@ export function resolveApp(
     maxMemoryBytes: options.max_memory_restart || null,
     cron: options.cron_restart ?? null,
     autostart: options.autostart ?? true,
-    uid: options.uid === undefined ? null : numericId(options.uid, 'uid'),
-    gid: options.gid === undefined ? null : numericId(options.gid, 'gid'),
+    uid: user.uid,
+    gid: user.gid,
     pidFile: options.pid_file === undefined ? null : resolve(cwd, options.pid_file),
   };
 }
@@ -207,6 +210,7 @@ function appEnvironment(
   { env = {}, filter_env: filter, pass_env: passed = [] }: AppOptions,
   environments: Readonly<Record<string, Readonly<Record<string, string>>>>,
   context: ResolveContext,
+  user: Readonly<Record<string, string>>,
 ): Record<string, string> {
   const result: Record<string, string> = {};
   for (const [name, value] of Object.entries(context.env)) {
@@ -217,7 +221,7 @@ function appEnvironment(
     result[name] = value;
   }
   const chosen = context.environment === null ? {} : environments[context.environment];
-  return { ...result, ...env, ...chosen };
+  return { ...result, ...user, ...env, ...chosen };
 }
 
 /** What programs take for granted. */
@@ -257,24 +261,4 @@ function logSpec(options: AppOptions, name: string, cwd: string, folder: string)
     combined: combined === false ? null : path(combined === true ? undefined : combined, `${file}.log`),
     merge,
   };
-}
-
-/** @throws UpkeepError CONFIG_INVALID when the system knows no user or group of that name. */
-function numericId(id: string, kind: 'uid' | 'gid'): number {
-  if (/^\d+$/.test(id)) return Number(id);
-  try {
-    const found =
-      kind === 'uid' ? execFileSync('id', ['-u', '--', id], { encoding: 'utf8', stdio: 'pipe' }) : groupId(id);
-    if (found !== undefined) return Number(found);
-  } catch {
-    // Said below.
-  }
-  throw new UpkeepError('CONFIG_INVALID', `${kind}: the system knows no "${id}"`, { hint: 'use its number' });
-}
-
-function groupId(name: string): string | undefined {
-  const line = readFileSync('/etc/group', 'utf8')
-    .split('\n')
-    .find((entry) => entry.startsWith(`${name}:`));
-  return line?.split(':')[2];
 }

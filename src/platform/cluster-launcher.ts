@@ -2,6 +2,8 @@ import cluster, { type Address, type Worker } from 'node:cluster';
 import { type BalanceSpec, programToRun } from '../domain/app-spec.ts';
 import type { Slot } from '../protocol/messages.ts';
 import type { Launcher } from '../supervisor/ports.ts';
+import { isSame } from './adopted-child.ts';
+import { asUser, lend } from './as-user.ts';
 import type { AttachServer } from './attach-server.ts';
 import { bootstrapArguments } from './node-arguments.ts';
 import { stdioFor, watchReadyFd } from './ready-fd.ts';
@@ -41,18 +43,21 @@ export function clusterLauncher(bootstrap: string, server: AttachServer, attachP
       if (closing) clearTimeout(closing);
       balance = spec.balance;
       const { script, args, cwd, interpreterArgs } = programToRun(spec);
+      const nodeArgs = [...interpreterArgs, ...bootstrapArguments(bootstrap, interpreterArgs, env)];
+      const { file, args: execArgv, ids } = asUser(spec, process.execPath, nodeArgs);
+      lend(spec, [outFd, errFd]);
       cluster.setupPrimary({
         exec: script,
         args: [...args],
-        execArgv: [...interpreterArgs, ...bootstrapArguments(bootstrap, interpreterArgs, env)],
+        execArgv: [...execArgv],
         cwd,
         stdio: [...stdioFor(spec, outFd, errFd), 'ipc'],
         serialization: 'json',
-        ...(spec.uid === null ? {} : { uid: spec.uid }),
-        ...(spec.gid === null ? {} : { gid: spec.gid }),
+        // Else those of the worker before are kept.
+        ...({ uid: undefined, gid: undefined, ...ids } as { uid?: number; gid?: number }),
       });
       const fork = (variables: Readonly<Record<string, string>>): ForkedWorker => {
-        const worker = cluster.fork({ ...env, ...variables });
+        const worker = withExecPath(file, () => cluster.fork({ ...env, ...variables }));
         return { worker, pid: worker.process.pid };
       };
       const {
@@ -71,11 +76,22 @@ export function clusterLauncher(bootstrap: string, server: AttachServer, attachP
       balance = spec.balance;
       const options = optionsFor(slot, held);
       // It may hold the sockets that its siblings need.
-      const onLate = (): void => void sendSignal(run.pid, 'SIGKILL');
+      const onLate = (): void => void (isSame(run.pid, run.startTime) && sendSignal(run.pid, 'SIGKILL'));
       return adoptChild(run, server, { ...options, awaited: true, onLate }, on);
     },
     quiesce: () => sockets.quiesce(),
   };
+}
+
+/** Node's cluster module starts this path, and takes no other. */
+function withExecPath<T>(path: string, action: () => T): T {
+  const { execPath } = process;
+  process.execPath = path;
+  try {
+    return action();
+  } finally {
+    process.execPath = execPath;
+  }
 }
 
 function describeAddress({ address, port }: Address): string {

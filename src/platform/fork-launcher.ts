@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { type AppSpec, programToRun } from '../domain/app-spec.ts';
 import type { Launcher, LaunchRequest } from '../supervisor/ports.ts';
+import { asUser, lend } from './as-user.ts';
 import type { AttachServer } from './attach-server.ts';
 import { bootstrapArguments } from './node-arguments.ts';
 import { stdioFor, watchReadyFd } from './ready-fd.ts';
@@ -21,15 +22,16 @@ export function forkLauncher(bootstrap: string, server: AttachServer, attachPath
       const { spec, env, outFd, errFd } = request;
       const program = programToRun(spec);
       const node = program.runtime === 'node';
+      const { file, args, ids } = asUser(spec, program.exec, commandArguments(request, bootstrap));
+      lend(spec, [outFd, errFd]);
       const start = (variables: Readonly<Record<string, string>>): ChildProcess =>
-        spawn(program.exec, commandArguments(request, bootstrap), {
+        spawn(file, args, {
           cwd: program.cwd,
           env: { ...env, ...variables },
           // Other programs have no use for a channel, and would hand its descriptor on to their children.
           stdio: [...stdioFor(spec, outFd, errFd), ...(node ? (['ipc'] as const) : [])],
           detached: true,
-          ...(spec.uid === null ? {} : { uid: spec.uid }),
-          ...(spec.gid === null ? {} : { gid: spec.gid }),
+          ...ids,
         });
       // Node.js takes longer than that to get to the app.
       const { child, trace } = startTraced(start, !node);

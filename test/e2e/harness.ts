@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -70,17 +70,26 @@ export interface Sandbox {
   readonly logged: (file: string, text: string | RegExp) => Promise<string>;
 }
 
-/**
- * Makes a sandbox that ends with the test: everything is stopped, and whatever is left fails the test.
- * @param uid the user of all its commands; see nobody.ts.
- */
-export async function sandbox(t: TestContext, uid: number | null = null): Promise<Sandbox> {
+export interface SandboxOptions {
+  /** A command line that runs all of its commands, such as that of another user; see nobody.ts. */
+  readonly through?: readonly string[];
+  /** Whom its folders belong to. */
+  readonly owner?: number;
+  /** Other users may enter its folders, the home excepted. */
+  readonly open?: boolean;
+}
+
+/** Makes a sandbox that ends with the test: everything is stopped, and whatever is left fails the test. */
+export async function sandbox(t: TestContext, options: SandboxOptions = {}): Promise<Sandbox> {
+  const { through = [], owner, open = false } = options;
   const root = mkdtempSync(join(tmpdir(), 'uk-'));
   const home = join(root, 'h');
   const cwd = join(root, 'w');
   mkdirSync(cwd);
-  if (uid !== null) for (const folder of [root, cwd]) chownSync(folder, uid, uid);
-  const node = uid === null ? [NODE] : [...asUser(uid), NODE];
+  for (const folder of [root, cwd]) {
+    if (owner !== undefined) chownSync(folder, owner, owner);
+    if (open) chmodSync(folder, 0o755);
+  }
   const port = await freePort();
   const env: Record<string, string> = {
     PATH: `${dirname(NODE)}${delimiter}${process.env['PATH'] ?? ''}`,
@@ -97,7 +106,11 @@ export async function sandbox(t: TestContext, uid: number | null = null): Promis
   };
 
   const run = (args: readonly string[], options: RunOptions = {}): Promise<Result> =>
-    runCommand([...node, options.command ?? CLI, ...args], { cwd, ...options, env: { ...env, ...options.env } });
+    runCommand([...through, NODE, options.command ?? CLI, ...args], {
+      cwd,
+      ...options,
+      env: { ...env, ...options.env },
+    });
   const ok = async (...args: string[]): Promise<Result> => {
     const result = await run(args);
     assert.equal(result.code, 0, describeResult(args, result));
@@ -181,11 +194,6 @@ async function endSandbox(root: string, box: Sandbox, seen: ReadonlyMap<number, 
   rmSync(root, { recursive: true, force: true, maxRetries: 5 });
   assert.equal(killed.code, 0, describeResult(['kill'], killed));
   assert.deepEqual(leftovers, [], 'processes were left after `upkeep kill`');
-}
-
-/** Puts a command line into the hands of another user. */
-export function asUser(uid: number): string[] {
-  return ['setpriv', '--reuid', String(uid), '--regid', String(uid), '--clear-groups'];
 }
 
 function runCommand([program = '', ...args]: readonly string[], { cwd, env, stdin }: RunOptions): Promise<Result> {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { cgroupOf, folderOf, startInCgroup } from '../../src/platform/cgroups.ts';
 import { fixture, type Sandbox, sandbox } from './harness.ts';
-import { NOBODY, noOtherUser } from './nobody.ts';
+import { noOtherUser, OF_NOBODY } from './nobody.ts';
 import { isAlive } from './processes.ts';
 import { until } from './until.ts';
 
@@ -123,7 +123,7 @@ for (const [mode, flags, log] of [
   });
 
   test(`${mode} mode: without cgroups it is found by its environment`, { skip: noOtherUser() }, async (t) => {
-    const box = await sandbox(t, NOBODY);
+    const box = await sandbox(t, OF_NOBODY);
     await start(box);
     const first = await leftBy(box, log, 1);
     const [row] = await box.app('app');
