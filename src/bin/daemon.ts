@@ -26,7 +26,7 @@ void main();
 async function main(): Promise<void> {
   const [root = '', role = '', launcher = ''] = process.argv.slice(2);
   const home = resolveHome({ UPKEEP_HOME: root });
-  makeHome(home);
+  const changed = makeHome(home);
   process.chdir('/');
   leaveCgroup();
   const logFd = openSync(home.daemonLog, 'a', 0o600);
@@ -54,6 +54,7 @@ async function main(): Promise<void> {
     await standBy(home);
   }
   process.title = `upkeep daemon ${root}`;
+  if (changed !== null) log(changed);
   log(`daemon ${VERSION} started, Node.js ${process.version}`);
 
   const ports: DaemonPorts = {

@@ -5,6 +5,7 @@ import { isTerminal } from '../cli/is-terminal.ts';
 import { Session } from '../client/session.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import { type Home, resolveHome } from '../protocol/home.ts';
+import { closeHome } from '../protocol/own-home.ts';
 import { readStatus } from '../protocol/status-file.ts';
 import { VERSION } from '../protocol/version.ts';
 import { writeOut } from './write-out.ts';
@@ -38,9 +39,16 @@ export async function main(run: (argv: readonly string[], context: Context) => P
       );
     },
   );
+  let home: Home | null = null;
+  const ownHome = (): Home => {
+    const resolved = resolveHome(process.env);
+    const changed = closeHome(resolved);
+    if (changed !== null) context.out.problem(`upkeep: ${changed}`);
+    return resolved;
+  };
   const context: Context = {
     get home(): Home {
-      return resolveHome(process.env);
+      return (home ??= ownHome());
     },
     env: process.env,
     cwd: process.cwd(),
