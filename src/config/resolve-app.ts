@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { nameProblem } from '../domain/app-name.ts';
 import {
   type AppSpec,
   type Check,
@@ -17,8 +19,8 @@ import type { AppOptions } from './options.ts';
 import { type ClusterWish, defaultName, resolveProgram } from './program.ts';
 import { runAs } from './users.ts';
 
-/** As the daemon accepts it. */
-const NAME_MAX = 200;
+/** With an id and an extension it stays below the 255 bytes that a name may have. */
+const LONGEST_FILE_NAME = 200;
 
 /** Where an app's options meet the world of the command that starts it. Read once, passed in. */
 export interface ResolveContext {
@@ -58,11 +60,12 @@ export function resolveApp(
   const env = appEnvironment(options, environments, context, user.env);
   const cluster = wantsCluster(options);
   const name = appName(options, context);
-  if (name.length > NAME_MAX) {
-    throw new UpkeepError(
-      'CONFIG_INVALID',
-      `${where}: name: expected at most ${NAME_MAX} characters, got ${name.length}`,
-    );
+  const problem = nameProblem(name);
+  if (problem !== null) {
+    const made = options.name === undefined ? ', which is made of the script' : '';
+    throw new UpkeepError('CONFIG_INVALID', `${where}: name: ${problem}, got ${JSON.stringify(name)}${made}`, {
+      hint: 'give it another one with --name, or `name` in a file',
+    });
   }
   const program = resolveProgram(options, { cwd, env, execPath: context.execPath, cluster });
   const mode = cluster !== 'no' && program.runtime === 'node' ? 'cluster' : 'fork';
@@ -220,7 +223,8 @@ function appEnvironment(
     if (Array.isArray(filter) && filter.some((prefix) => name.startsWith(prefix))) continue;
     result[name] = value;
   }
-  const chosen = context.environment === null ? {} : environments[context.environment];
+  const { environment } = context;
+  const chosen = environment !== null && Object.hasOwn(environments, environment) ? environments[environment] : {};
   return { ...result, ...user, ...env, ...chosen };
 }
 
@@ -230,6 +234,14 @@ const BASE_ENV = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR)$/;
 /** @param pattern a name, or the beginning of one and `*`. */
 function matchesName(pattern: string, name: string): boolean {
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}
+
+/** Reversible, so that no two apps get one file, where that is not too long for the name of one. */
+function fileName(name: string): string {
+  const encoded = name.replace(/[/\\%]|^\./g, encodeByte);
+  if (Buffer.byteLength(encoded) <= LONGEST_FILE_NAME) return encoded;
+  const start = encoded.replace(/[^\w.-]/g, '_').slice(0, 40);
+  return `${start}-${createHash('sha256').update(name).digest('hex').slice(0, 32)}`;
 }
 
 function encodeByte(character: string): string {
@@ -248,8 +260,7 @@ function signalFromEnv({ env }: ResolveContext): string | null {
 function logSpec(options: AppOptions, name: string, cwd: string, folder: string): AppSpec['logs'] {
   const merge = options.merge_logs ?? false;
   if (options.disable_logs) return { out: null, error: null, combined: null, merge };
-  // Reversible, so that no two apps get one file.
-  const file = name.replace(/[/\\%]|^\./g, encodeByte);
+  const file = fileName(name);
   const path = (given: string | undefined, otherwise: string): string | null => {
     if (given === undefined) return join(folder, otherwise);
     return given === 'NULL' || given === '/dev/null' ? null : resolve(cwd, given);

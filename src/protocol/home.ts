@@ -95,8 +95,8 @@ export function makeHome(home: Home): string | null {
   }
 }
 
-/** One by one: `recursive` never returns for a folder in /proc on Node 20. */
-function makeFolder(folder: string): void {
+/** With all above it that is missing. One by one: `recursive` never returns for a folder in /proc on Node 20. */
+export function makeFolder(folder: string): void {
   if (existsSync(folder)) {
     if (!statSync(folder).isDirectory()) throw new Error(`${folder} is no folder`);
     return;
