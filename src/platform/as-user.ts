@@ -1,8 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, fchownSync } from 'node:fs';
 import type { AppSpec } from '../domain/app-spec.ts';
+import { type BindRequest, bind, type RawHandle } from './raw-handle.ts';
 
-type User = Pick<AppSpec, 'uid' | 'gid'>;
+export type User = Pick<AppSpec, 'uid' | 'gid'>;
+
+/** The address type of sockets in the file system. */
+const UNIX = -1;
 
 /** What to start, so that it runs as the user of an app. */
 export interface UserCommand {
@@ -33,6 +37,41 @@ export function asUser({ uid, gid }: User, file: string, args: readonly string[]
 export function lend({ uid, gid }: User, fds: readonly number[]): void {
   if (uid === null || process.getuid?.() !== 0) return;
   for (const fd of fds) fchownSync(fd, uid, gid ?? -1);
+}
+
+/**
+ * Binds a socket for an app: one in the file system as its user, who could else have it made, and removed, wherever root
+ * may. Ports below 1024 are given to apps of any user, as by Node's cluster module.
+ */
+export function bindAs(user: User, query: BindRequest): RawHandle | number {
+  if (query.addressType !== UNIX) return bind(query);
+  const handle = acting(user, () => bind(query));
+  if (typeof handle === 'number') return handle;
+  // It removes the path.
+  const close = handle.close.bind(handle);
+  return Object.assign(handle, { close: () => acting(user, close) });
+}
+
+/** Does something at once with the rights of another user, as far as files go. */
+function acting<T>({ uid, gid }: User, action: () => T): T {
+  if (uid === null || gid === null || process.geteuid?.() !== 0) return action();
+  const groups = process.getgroups?.() ?? [];
+  try {
+    if (isKnown(uid)) (process as Initgroups).initgroups?.(uid, gid);
+    else process.setgroups?.([gid]);
+    process.setegid?.(gid);
+    process.seteuid?.(uid);
+    return action();
+  } finally {
+    process.seteuid?.(0);
+    process.setegid?.(0);
+    process.setgroups?.(groups);
+  }
+}
+
+/** The types do not have it. */
+interface Initgroups {
+  readonly initgroups?: (user: number, group: number) => void;
 }
 
 let setpriv: string | false | null = null;

@@ -3,7 +3,7 @@ import { type BalanceSpec, programToRun } from '../domain/app-spec.ts';
 import type { Slot } from '../protocol/messages.ts';
 import type { Launcher } from '../supervisor/ports.ts';
 import { isSame } from './adopted-child.ts';
-import { asUser, lend } from './as-user.ts';
+import { asUser, lend, type User } from './as-user.ts';
 import type { AttachServer } from './attach-server.ts';
 import { bootstrapArguments } from './node-arguments.ts';
 import { stdioFor, watchReadyFd } from './ready-fd.ts';
@@ -26,7 +26,11 @@ interface ForkedWorker {
  */
 export function clusterLauncher(bootstrap: string, server: AttachServer, attachPath: string): Launcher {
   let balance: BalanceSpec = { mode: 'auto', cookie: null };
-  const sockets = new SharedSockets(() => balance);
+  let user: User = { uid: null, gid: null };
+  const sockets = new SharedSockets(
+    () => balance,
+    () => user,
+  );
   let closing: NodeJS.Timeout | null = null;
   const optionsFor = ({ index }: Slot, held: boolean): ChildOptions => ({
     ownGroup: false,
@@ -42,6 +46,7 @@ export function clusterLauncher(bootstrap: string, server: AttachServer, attachP
     launch: ({ spec, slot, env, outFd, errFd }, on) => {
       if (closing) clearTimeout(closing);
       balance = spec.balance;
+      user = spec;
       const { script, args, cwd, interpreterArgs } = programToRun(spec);
       const nodeArgs = [...interpreterArgs, ...bootstrapArguments(bootstrap, interpreterArgs, env)];
       const { file, args: execArgv, ids } = asUser(spec, process.execPath, nodeArgs);
@@ -74,6 +79,7 @@ export function clusterLauncher(bootstrap: string, server: AttachServer, attachP
     },
     adopt: ({ spec, slot, run, held }, on) => {
       balance = spec.balance;
+      user = spec;
       const options = optionsFor(slot, held);
       // It may hold the sockets that its siblings need.
       const onLate = (): void => void (isSame(run.pid, run.startTime) && sendSignal(run.pid, 'SIGKILL'));

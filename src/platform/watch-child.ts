@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import type { Exit } from '../domain/restart-policy.ts';
@@ -6,6 +7,7 @@ import { parseFromApp } from '../protocol/ipc-schema.ts';
 import type { ProcessEvent, RunIdentity, RunningProcess } from '../supervisor/ports.ts';
 import { AdoptedChild, isSame, type WatchedChild } from './adopted-child.ts';
 import type { AttachServer } from './attach-server.ts';
+import { guardChannel } from './guard-channel.ts';
 import { killedForMemory } from './oom.ts';
 import { readProcess } from './process-table.ts';
 import { ProcessTree } from './process-tree.ts';
@@ -30,10 +32,11 @@ export interface ChildOptions {
 
 /** Turns the events of a child process that was just started into those that a supervisor knows. */
 export function watchChild(
-  child: WatchedChild,
+  child: ChildProcess,
   options: ChildOptions,
   on: (event: ProcessEvent) => void,
 ): RunningProcess {
+  guardChannel(child);
   const { pid } = child;
   const { attachTo } = options;
   const token = attachTo === null ? null : randomUUID();
@@ -98,8 +101,8 @@ function watch(
   const { pid } = child;
   const tree = pid === undefined ? null : new ProcessTree(pid, ownGroup, trace);
   let exited = false;
-  /** Where it listens, as its bootstrap tells. */
-  const addresses: string[] = [];
+  /** Where it listens first, as its bootstrap tells. */
+  let firstAddress: string | undefined;
 
   const tell = (body: ToApp, handle?: RawHandle): void => {
     // A channel that has just closed is told by 'disconnect' and 'exit'.
@@ -132,7 +135,7 @@ function watch(
     if (message?.cmd !== IPC_CMD) return;
     const event = parseFromApp(message.body);
     if (!event) return handle?.close();
-    if (event.kind === 'listening') addresses.push(event.address);
+    if (event.kind === 'listening') firstAddress ??= event.address;
     switch (event.kind) {
       case 'stopped-listening':
         sockets?.stopListening();
@@ -150,7 +153,7 @@ function watch(
       case 'claim':
       case 'took':
       case 'declined':
-        return sockets?.handle(event, handle);
+        return sockets ? sockets.handle(event, handle) : handle?.close();
       case 'main-ran':
       case 'listening':
       case 'uncaught':
@@ -172,7 +175,7 @@ function watch(
     endDrain: () => tell({ kind: 'end-drain' }),
     admit: () => sockets?.admit(),
     ping: () => tell({ kind: 'ping' }),
-    connect: (port) => sockets?.connect(port) ?? connectTo(port ?? addresses[0]),
+    connect: (port) => sockets?.connect(port) ?? connectTo(port ?? firstAddress),
     signal: (signal, wholeTree) => {
       if (wholeTree) tree?.signal(signal);
       else if (!exited) child.kill(signal as NodeJS.Signals);

@@ -3,22 +3,26 @@ import { test } from 'node:test';
 import { nameProblem } from '../../src/domain/app-name.ts';
 
 const GOOD = [
-  ...[
-    'api',
-    'API 2',
-    '0',
-    '42',
-    '__proto__',
-    'constructor',
-    'toString',
-    '../../etc/x',
-    '..',
-    'C:\\x',
-    'a|b',
-    '$(reboot)',
-    "o'k",
-  ],
-  ...['größe', '日本語', '👩‍💻', 'all-of-it', 'a-rf', '/half', 'x'.repeat(200)],
+  'api',
+  'API 2',
+  '0',
+  '42',
+  '__proto__',
+  'constructor',
+  'toString',
+  '../../etc/x',
+  '..',
+  'C:\\x',
+  'a|b',
+  '$(reboot)',
+  "o'k",
+  'größe',
+  '日本語',
+  '👩‍💻',
+  'all-of-it',
+  'a-rf',
+  '/half',
+  'x'.repeat(200),
 ];
 
 const BAD: readonly (readonly [name: string, problem: RegExp])[] = [
