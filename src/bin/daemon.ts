@@ -13,6 +13,7 @@ import type { DaemonPorts } from '../daemon/ports.ts';
 import { serveDaemon } from '../daemon/server.ts';
 import { Sampler } from '../metrics/sampler.ts';
 import { isFirstSinceBoot } from '../platform/boot-id.ts';
+import { leaveCgroup } from '../platform/cgroups.ts';
 import { acquireLock, lockHolder } from '../platform/lock.ts';
 import { readProcesses } from '../platform/process-table.ts';
 import { makeHome, resolveHome, SHARED_SUPERVISOR, supervisorLedger, supervisorSocket } from '../protocol/home.ts';
@@ -25,8 +26,9 @@ void main();
 async function main(): Promise<void> {
   const [root = '', role = '', launcher = ''] = process.argv.slice(2);
   const home = resolveHome({ UPKEEP_HOME: root });
-  makeHome(home);
+  const changed = makeHome(home);
   process.chdir('/');
+  leaveCgroup();
   const logFd = openSync(home.daemonLog, 'a', 0o600);
   const log = (line: string): void => {
     writeSync(logFd, `${new Date().toISOString()} [${process.pid}] ${line}\n`);
@@ -52,6 +54,7 @@ async function main(): Promise<void> {
     await standBy(home);
   }
   process.title = `upkeep daemon ${root}`;
+  if (changed !== null) log(changed);
   log(`daemon ${VERSION} started, Node.js ${process.version}`);
 
   const ports: DaemonPorts = {

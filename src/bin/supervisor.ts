@@ -7,6 +7,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { logStore } from '../logs/capture.ts';
 import { AttachServer } from '../platform/attach-server.ts';
+import { leaveCgroup } from '../platform/cgroups.ts';
 import { systemClock } from '../platform/clock.ts';
 import { clusterLauncher } from '../platform/cluster-launcher.ts';
 import { forkLauncher } from '../platform/fork-launcher.ts';
@@ -40,6 +41,7 @@ const home = resolveHome({ UPKEEP_HOME: root });
 process.title = `upkeep supervisor ${key} ${root}`;
 // Cluster workers would inherit it all; each gets its own environment instead.
 for (const name of Object.keys(process.env)) delete process.env[name];
+leaveCgroup();
 // Ends by command only: a signal meant for a terminal's process group must not take the apps along.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 

@@ -92,7 +92,7 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
 
   const nodesOwn = cluster._getServer;
   cluster._getServer = (server, query, done) => {
-    // Datagrams, and descriptors of the supervisor: as Node shares them.
+    // Datagrams as Node shares them; descriptors of the supervisor, which that refuses.
     const { fd } = query;
     if (!(server instanceof NetServer) || (typeof fd === 'number' && fd >= 0)) return nodesOwn(server, query, done);
     const name = [query.address, query.port, query.addressType].join(' ');

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AppSpec, MOST_INSTANCES, programToRun } from '../domain/app-spec.ts';
 import { type InstanceState, pidOf } from '../domain/instance.ts';
+import { withCallerEnv } from '../domain/instance-env.ts';
 import { logPaths } from '../domain/log-paths.ts';
 import { inRelease } from '../domain/release.ts';
 import type { Sampler } from '../metrics/sampler.ts';
@@ -143,7 +144,7 @@ export class Daemon {
         const apps = before.map((app) => {
           const { key } = app;
           const spec = this.#withNode(app);
-          this.#registry.update(key, this.#inRelease(env ? { ...spec, env: { ...spec.env, ...env } } : spec));
+          this.#registry.update(key, this.#inRelease(env ? withCallerEnv(spec, env) : spec));
           return this.#registry.want(key, ids, 'up');
         });
         await this.#save();

@@ -1,10 +1,11 @@
-import { chmodSync, rmSync, truncateSync } from 'node:fs';
+import { chmodSync, closeSync, constants, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { signalName } from '../domain/signal-name.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import { type DaemonMethods, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { Peer } from '../protocol/peer.ts';
 import { daemonParams, validate } from '../protocol/schema.ts';
+import { openTrusted } from '../protocol/trusted-path.ts';
 import type { Daemon } from './daemon.ts';
 
 export interface DaemonServerOptions {
@@ -155,12 +156,17 @@ function knownSignal(given: string): string {
 
 /** Empties the log files. @returns their paths. */
 function flush(daemon: Daemon, selectors: readonly string[]): string[] {
-  const instances = daemon.describe(selectors).flatMap((app) => app.instances);
-  const paths = new Set(instances.flatMap(({ logs }) => [logs.out, logs.error, logs.combined]));
-  return [...paths].flatMap((path) => {
-    if (path === null || path.startsWith('/dev/')) return [];
+  const paths = new Map<string, number | null>();
+  for (const { app, instances } of daemon.describe(selectors)) {
+    for (const { logs } of instances) {
+      for (const path of [logs.out, logs.error, logs.combined]) {
+        if (path !== null && !path.startsWith('/dev/')) paths.set(path, app.spec.uid);
+      }
+    }
+  }
+  return [...paths].flatMap(([path, appUid]) => {
     try {
-      truncateSync(path);
+      closeSync(openTrusted(path, constants.O_WRONLY | constants.O_TRUNC, appUid));
       return path;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];

@@ -1,8 +1,10 @@
-import { mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import { constants, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { AppSpec } from '../domain/app-spec.ts';
 import { logPaths } from '../domain/log-paths.ts';
+import { makeFolder } from '../protocol/home.ts';
 import type { Slot } from '../protocol/messages.ts';
+import { openTrusted, trustedPath } from '../protocol/trusted-path.ts';
 import type { LogCapture, LogStore, Pipes } from '../supervisor/ports.ts';
 import { closeQuietly, FifoMaker, FifoReader } from './fifo.ts';
 import { LineSplitter } from './line-splitter.ts';
@@ -43,8 +45,10 @@ class FileCapture implements LogCapture {
   readonly #out: FifoReader;
   readonly #err: FifoReader;
   readonly #onErr: Sink;
+  readonly #appUid: number | null;
 
   constructor(fifos: FifoMaker, spec: AppSpec, slot: Slot, pipes: Pipes | null) {
+    this.#appUid = spec.uid;
     const paths = logPaths(spec, slot);
     try {
       const combined = this.#open(paths.combined);
@@ -138,7 +142,7 @@ class FileCapture implements LogCapture {
 
   #open(path: string | null): Sink {
     if (path === null || path === '/dev/null') return () => {};
-    const fd = openLog(path);
+    const fd = openLog(path, this.#appUid);
     this.#fds.push(fd);
     return (bytes) => {
       try {
@@ -156,10 +160,12 @@ class FileCapture implements LogCapture {
   }
 }
 
-function openLog(path: string): number {
+const APPEND = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND;
+
+function openLog(path: string, appUid: number | null): number {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    return openSync(path, 'a', 0o600);
+    makeFolder(dirname(trustedPath(path, appUid)));
+    return openTrusted(path, APPEND, appUid);
   } catch (cause) {
     const why = cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : String(cause);
     throw new Error(`cannot write the log file ${path}: ${why}`, { cause });

@@ -1,16 +1,23 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { makeFolder } from '../protocol/home.ts';
+import { trustedPath } from '../protocol/trusted-path.ts';
 import type { PidFiles } from '../supervisor/ports.ts';
 
 export const pidFiles: PidFiles = {
   write: (path, pid) =>
     quietly(() => {
-      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-      writeFileSync(path, `${pid}\n`, { mode: 0o600 });
+      const folder = trustedPath(dirname(path), null);
+      makeFolder(folder);
+      // Renamed, so that a link of that name is replaced, and what it leads to is not written to.
+      const temporary = join(folder, `.${basename(path)}.${process.pid}`);
+      rmSync(temporary, { force: true });
+      writeFileSync(temporary, `${pid}\n`, { mode: 0o600, flag: 'wx' });
+      renameSync(temporary, join(folder, basename(path)));
     }),
   remove: (path, pid) =>
     quietly(() => {
-      if (Number(readFileSync(path, 'utf8')) === pid) rmSync(path);
+      if (lstatSync(path).isFile() && Number(readFileSync(path, 'utf8')) === pid) rmSync(path);
     }),
 };
 

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import type { Exit } from '../domain/restart-policy.ts';
@@ -6,11 +7,13 @@ import { parseFromApp } from '../protocol/ipc-schema.ts';
 import type { ProcessEvent, RunIdentity, RunningProcess } from '../supervisor/ports.ts';
 import { AdoptedChild, isSame, type WatchedChild } from './adopted-child.ts';
 import type { AttachServer } from './attach-server.ts';
+import { guardChannel } from './guard-channel.ts';
 import { killedForMemory } from './oom.ts';
 import { readProcess } from './process-table.ts';
 import { ProcessTree } from './process-tree.ts';
 import type { RawHandle } from './raw-handle.ts';
 import type { SharedSockets } from './shared-sockets.ts';
+import type { Trace } from './traces.ts';
 
 /** The last messages of a process that has ended are read within this time. */
 const LAST_MESSAGES_MS = 200;
@@ -19,6 +22,8 @@ export interface ChildOptions {
   readonly ownGroup: boolean;
   /** Of a Node.js app: the path where it finds the next supervisor; null for another program. */
   readonly attachTo: string | null;
+  /** Of one that has just been started. */
+  readonly trace?: Trace;
   /** Of a worker of a cluster: where its sockets come from, and its place in the app. */
   readonly shared?: { readonly sockets: SharedSockets; readonly slot: number; readonly held: boolean };
   /** Its sockets come with it: until then no other worker opens one. */
@@ -27,10 +32,11 @@ export interface ChildOptions {
 
 /** Turns the events of a child process that was just started into those that a supervisor knows. */
 export function watchChild(
-  child: WatchedChild,
+  child: ChildProcess,
   options: ChildOptions,
   on: (event: ProcessEvent) => void,
 ): RunningProcess {
+  guardChannel(child);
   const { pid } = child;
   const { attachTo } = options;
   const token = attachTo === null ? null : randomUUID();
@@ -88,15 +94,15 @@ export function adoptChild(
 
 function watch(
   child: WatchedChild,
-  { ownGroup, shared, awaited = false }: ChildOptions,
+  { ownGroup, trace, shared, awaited = false }: ChildOptions,
   on: (event: ProcessEvent) => void,
 ): RunningProcess {
   let emit: ((event: ProcessEvent) => void) | null = on;
   const { pid } = child;
-  const tree = pid === undefined ? null : new ProcessTree(pid, ownGroup);
+  const tree = pid === undefined ? null : new ProcessTree(pid, ownGroup, trace);
   let exited = false;
-  /** Where it listens, as its bootstrap tells. */
-  const addresses: string[] = [];
+  /** Where it listens first, as its bootstrap tells. */
+  let firstAddress: string | undefined;
 
   const tell = (body: ToApp, handle?: RawHandle): void => {
     // A channel that has just closed is told by 'disconnect' and 'exit'.
@@ -129,7 +135,7 @@ function watch(
     if (message?.cmd !== IPC_CMD) return;
     const event = parseFromApp(message.body);
     if (!event) return handle?.close();
-    if (event.kind === 'listening') addresses.push(event.address);
+    if (event.kind === 'listening') firstAddress ??= event.address;
     switch (event.kind) {
       case 'stopped-listening':
         sockets?.stopListening();
@@ -147,7 +153,7 @@ function watch(
       case 'claim':
       case 'took':
       case 'declined':
-        return sockets?.handle(event, handle);
+        return sockets ? sockets.handle(event, handle) : handle?.close();
       case 'main-ran':
       case 'listening':
       case 'uncaught':
@@ -169,7 +175,7 @@ function watch(
     endDrain: () => tell({ kind: 'end-drain' }),
     admit: () => sockets?.admit(),
     ping: () => tell({ kind: 'ping' }),
-    connect: (port) => sockets?.connect(port) ?? connectTo(port ?? addresses[0]),
+    connect: (port) => sockets?.connect(port) ?? connectTo(port ?? firstAddress),
     signal: (signal, wholeTree) => {
       if (wholeTree) tree?.signal(signal);
       else if (!exited) child.kill(signal as NodeJS.Signals);

@@ -21,7 +21,8 @@ function explain(managed: ManagedInstance, ports: Pick<Ports, 'portOwner'>): Exp
   const { stderr, uncaught } = managed.lastWords;
   const reason =
     (state.kind === 'errored' ? null : lastExit?.reason) ?? ('reason' in state ? state.reason : 'did not get ready');
-  const explained = explainPort(uncaught, ports) ?? explainText(uncaught, stderr.join('\n'));
+  const text = stderr.join('\n');
+  const explained = explainPort(uncaught, ports) ?? explainText(uncaught, text) ?? explainUser(managed.spec.uid, text);
   if (explained) return { ...explained, reason: `${explained.reason} (${reason})`, stderr };
 
   if (lastExit?.code === 0 && state.kind !== 'online') {
@@ -63,4 +64,10 @@ function explainText(uncaught: AppError | null, stderr: string): Omit<Explanatio
     return { reason: 'its Node.js does not run TypeScript', hint };
   }
   return null;
+}
+
+function explainUser(uid: number | null, stderr: string): Omit<Explanation, 'stderr'> | null {
+  if (uid === null || !/Cannot find module|EACCES|permission denied/i.test(stderr)) return null;
+  const hint = 'its files, the folders above them and the interpreter must be open to that user';
+  return { reason: `user ${uid} may not read, or run, what it needs`, hint };
 }

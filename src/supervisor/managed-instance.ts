@@ -38,6 +38,9 @@ export interface LastWords {
   readonly stderr: readonly string[];
 }
 
+/** Of one process: more are of no use to whoever reads them. */
+const MOST_ADDRESSES = 100;
+
 const NO_WORDS: LastWords = { uncaught: null, stderr: [] };
 
 /** Drives one instance machine: feeds it events one at a time and performs its effects. */
@@ -298,7 +301,9 @@ export class ManagedInstance {
         this.send({ kind: 'spawned', pid: event.run.pid });
         return this.#askReadiness();
       case 'listening':
-        if (!this.#listens.includes(event.address)) this.#listens.push(event.address);
+        if (this.#listens.length < MOST_ADDRESSES && !this.#listens.includes(event.address)) {
+          this.#listens.push(event.address);
+        }
         return this.send({ kind: 'listening' });
       case 'pong':
         return this.#health?.pong();

@@ -8,6 +8,7 @@ import { UpkeepError } from '../../protocol/errors.ts';
 import type { AppView } from '../../protocol/messages.ts';
 import type { Context, Options, Run } from '../command.ts';
 import { green, red } from '../render/colours.ts';
+import { plain } from '../render/plain.ts';
 
 const DEFAULT_LINES = 15;
 /** Instances that were added meanwhile are found, and changes that the system does not report are read, this often. */
@@ -57,7 +58,7 @@ async function findSources(
 function appSources({ out }: Context, { app, instances }: AppView, options: Options): Source[] {
   const both = !options['out'] && !options['err'];
   return instances.flatMap(({ id, logs: { out: outPath, error } }) => {
-    const prefix = `${id}|${app.spec.name}`;
+    const prefix = plain(`${id}|${app.spec.name}`);
     const printer = (colour: (text: string) => string) => (line: string) =>
       out.data(options['raw'] ? line : `${colour(`${prefix} |`)} ${line}`);
     return [
