@@ -106,8 +106,8 @@ export async function connectRunning(home: Home, anyProtocol = false): Promise<C
  * @param daemonScript path of daemon.cjs.
  */
 export async function connectOrStart(home: Home, daemonScript: string): Promise<Client> {
-  const deadline = Date.now() + START_MS;
-  while (Date.now() < deadline) {
+  const deadline = performance.now() + START_MS;
+  while (performance.now() < deadline) {
     const client = await connectRunning(home);
     if (client) return client;
     await startDaemon(home, daemonScript);

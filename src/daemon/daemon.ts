@@ -111,7 +111,7 @@ export class Daemon {
   /** Takes a sample of CPU and memory of every instance. */
   sample(): void {
     const pids = this.#supervisors.instances().flatMap((instance) => pidOf(instance) ?? []);
-    this.#sampler.sample(pids, this.#ports.now());
+    this.#sampler.sample(pids, this.#ports.elapsed());
   }
 
   async apply({ specs, existing, origin, canaryMs }: ApplyParams): Promise<readonly Outcome[]> {
@@ -472,8 +472,9 @@ export class Daemon {
   async #recover(key: string, instances: readonly InstanceSnapshot[]): Promise<void> {
     this.#ports.log(`supervisor ${key} is gone; another one goes on with its ${instances.length} instances`);
     // Its death may be part of the end of everything; and one that dies again and again must not keep us busy.
-    const deaths = (this.#deaths.get(key) ?? []).filter((at) => this.#ports.now() - at < DEATHS_WINDOW_MS);
-    this.#deaths.set(key, [...deaths, this.#ports.now()]);
+    const now = this.#ports.elapsed();
+    const deaths = (this.#deaths.get(key) ?? []).filter((at) => now - at < DEATHS_WINDOW_MS);
+    this.#deaths.set(key, [...deaths, now]);
     await sleep(Math.min(20 * 4 ** deaths.length, DEATHS_WINDOW_MS / 2));
     try {
       await this.#supervisors.revive(key, this.#execOf(key));

@@ -10,7 +10,6 @@ import type { Daemon } from './daemon.ts';
 export interface DaemonServerOptions {
   readonly socketPath: string;
   readonly version: string;
-  readonly startedAt: number;
   readonly onKilled: () => void;
   /** Another daemon is to come. */
   readonly onLeft: () => void;
@@ -39,7 +38,7 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
     if (peers.size === 1 && underWay.size === 0) onIdle();
   };
   const handlers: Handlers = {
-    ping: () => ({ version: options.version, pid: process.pid, uptimeMs: Date.now() - options.startedAt }),
+    ping: () => ({ version: options.version, pid: process.pid, uptimeMs: Math.round(performance.now()) }),
     list: () => {
       daemon.sample();
       return daemon.list();

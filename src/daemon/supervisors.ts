@@ -15,6 +15,7 @@ import {
   type SupervisorUpdate,
 } from '../protocol/messages.ts';
 import type { Peer } from '../protocol/peer.ts';
+import { shiftTimes } from '../protocol/times.ts';
 import type { DaemonPorts } from './ports.ts';
 
 /** Questions, as opposed to operations, which have deadlines of their own, are answered within this time. */
@@ -26,6 +27,7 @@ interface Link {
   readonly key: string;
   readonly version: string;
   readonly peer: Peer;
+  /** Their times are those of `elapsed`. */
   readonly instances: Map<number, InstanceSnapshot>;
   /** Resolves when the connection has ended. */
   readonly closed: Promise<void>;
@@ -86,13 +88,15 @@ export class Supervisors {
   }
 
   instances(): readonly InstanceSnapshot[] {
-    return [...this.#ready.values()].flatMap(({ instances }) => [...instances.values()]);
+    const epoch = this.#ports.epoch();
+    const all = [...this.#ready.values()].flatMap(({ instances }) => [...instances.values()]);
+    return all.map((snapshot) => shiftTimes(snapshot, epoch));
   }
 
   instance(id: number): InstanceSnapshot | null {
     for (const { instances } of this.#ready.values()) {
       const found = instances.get(id);
-      if (found) return found;
+      if (found) return shiftTimes(found, this.#ports.epoch());
     }
     return null;
   }
@@ -209,6 +213,9 @@ export class Supervisors {
 
   async #adopt(key: string): Promise<{ link: Link; apps: readonly AppSnapshot[] }> {
     const instances = new Map<number, InstanceSnapshot>();
+    const keep = (snapshot: InstanceSnapshot): void => {
+      instances.set(snapshot.id, shiftTimes(snapshot, -this.#ports.epoch()));
+    };
     /** Told of by events: these are newer than the snapshot, whichever is read first. */
     const touched = new Set<number>();
     let link: Link | null = null;
@@ -227,7 +234,7 @@ export class Supervisors {
         if (event !== 'changed') return;
         const { instances: changed, removed } = data as SupervisorEvents['changed'];
         for (const snapshot of changed) {
-          instances.set(snapshot.id, snapshot);
+          keep(snapshot);
           touched.add(snapshot.id);
         }
         for (const id of removed) {
@@ -251,7 +258,7 @@ export class Supervisors {
       throw refusal;
     }
     for (const snapshot of apps.flatMap((app) => app.instances)) {
-      if (!touched.has(snapshot.id)) instances.set(snapshot.id, snapshot);
+      if (!touched.has(snapshot.id)) keep(snapshot);
     }
     link = { key, version, peer, instances, closed };
     this.#ready.set(key, link);

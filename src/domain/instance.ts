@@ -20,7 +20,7 @@ export interface DrainOrder {
  * The life of one instance, as a pure machine: `step(instance, event)` gives the next instance and the effects to
  * perform. It is total: an event that means nothing in a state changes nothing. docs/lifecycle.md is its manual.
  *
- * Times are milliseconds since the epoch. A timer belongs to the state it was set in: whoever performs the effects
+ * Times are milliseconds of a clock that nobody sets (adr/0013). A timer belongs to the state it was set in: whoever performs the effects
  * drops all timers of an instance when `state.kind` changes.
  */
 export interface Instance {

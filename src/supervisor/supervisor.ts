@@ -1,6 +1,7 @@
 import { pidOf } from '../domain/instance.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { AppRecord, AppSnapshot, Outcome, RunParams, SupervisorEvents } from '../protocol/messages.ts';
+import { shiftTimes } from '../protocol/times.ts';
 import type { Illness } from './health-watch.ts';
 import { appKey, HANDED_OVER, leftApps, placeKey } from './ledger-entries.ts';
 import { ManagedApp } from './managed-app.ts';
@@ -70,8 +71,13 @@ export class Supervisor {
     this.#ports.ledger.write(HANDED_OVER, true);
   }
 
+  /** Its times are those of the wall clock, as in all that leaves this process. */
   snapshot(): readonly AppSnapshot[] {
-    return [...this.#apps.values()].map((app) => app.snapshot());
+    const epoch = this.#ports.clock.epoch();
+    return [...this.#apps.values()].map((app) => {
+      const { instances, ...rest } = app.snapshot();
+      return { ...rest, instances: instances.map((instance) => shiftTimes(instance, epoch)) };
+    });
   }
 
   /**
@@ -247,7 +253,11 @@ export class Supervisor {
     if (apps.every((app) => app.isSettled)) this.#ports.launcher.settled(apps.some((app) => app.isRunning));
     const instances = ids.flatMap((id) => apps.find((app) => app.has(id))?.instanceSnapshot(id) ?? []);
     const known = new Set(instances.map(({ id }) => id));
-    this.#onChanged({ instances, removed: ids.filter((id) => !known.has(id)) });
+    const epoch = this.#ports.clock.epoch();
+    this.#onChanged({
+      instances: instances.map((instance) => shiftTimes(instance, epoch)),
+      removed: ids.filter((id) => !known.has(id)),
+    });
   }
 }
 

@@ -678,3 +678,23 @@ test('a state that cannot be read is told in the log', async (t) => {
   await openState(box.statePath, box.machine.log);
   assert.match(box.machine.lines.join('\n'), /state\.json is damaged/);
 });
+
+test('a wall clock that is set moves the times of what was told before', async (t) => {
+  const box = new Box(t);
+  const daemon = await box.daemon();
+  await start(daemon, appSpec());
+  const since = () => daemon.list().map(({ state }) => ('since' in state ? state.since : null));
+  const [before = null] = since();
+  assert.ok(before !== null);
+  for (const ahead of [3_600_000, -3_600_000, 0]) {
+    box.machine.setClock(ahead);
+    assert.deepEqual(since(), [before + ahead]);
+  }
+  box.machine.setClock(5000);
+  await silence(box, daemon);
+  const next = await box.daemon();
+  assert.deepEqual(
+    next.list().map(({ state }) => 'since' in state && state.since),
+    [before + 5000],
+  );
+});

@@ -121,7 +121,17 @@ export class FakeMachine implements DaemonPorts {
     this.lines.push(line);
   };
 
-  readonly now = (): number => this.#now++;
+  readonly now = (): number => this.#now++ + this.ahead;
+  readonly elapsed = (): number => this.#now++;
+
+  readonly epoch = (): number => this.ahead;
+  /** By how much the wall clock was set ahead since the machine started. */
+  ahead = 0;
+
+  setClock(ahead: number): void {
+    this.ahead = ahead;
+    for (const { ports } of this.supervisors.values()) ports.clock.ahead = ahead;
+  }
 
   /** The only supervisor whose key is not `shared`. */
   get clusterSupervisor(): FakeSupervisor {

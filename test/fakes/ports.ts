@@ -24,6 +24,10 @@ class FakeClock implements Clock {
 
   readonly now = (): number => this.#now;
 
+  /** By how much the wall clock is ahead; a test sets it. */
+  ahead = 0;
+  readonly epoch = (): number => this.ahead;
+
   readonly after = (ms: number, action: () => void): (() => void) => {
     const timer = { at: this.#now + ms, action };
     this.#timers.push(timer);
