@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { UpkeepError } from '../protocol/errors.ts';
 import { type Home, makeHome } from '../protocol/home.ts';
 import { type DaemonMethods, type Hello, PROTOCOL_VERSION } from '../protocol/messages.ts';
@@ -43,7 +43,12 @@ export class Client {
     params: DaemonMethods[M]['params'],
   ): Promise<DaemonMethods[M]['result']> {
     const timeoutMs = OPERATIONS.has(method) ? 0 : QUESTION_MS;
-    return (await this.#peer.request(method, params, timeoutMs)) as DaemonMethods[M]['result'];
+    try {
+      return (await this.#peer.request(method, params, timeoutMs)) as DaemonMethods[M]['result'];
+    } catch (error) {
+      if (!(error instanceof UpkeepError) || error.code !== 'PEER_SILENT') throw error;
+      throw silent(this.daemon.pid, error.message);
+    }
   }
 
   get closed(): boolean {
@@ -89,7 +94,7 @@ export async function connectRunning(home: Home, anyProtocol = false): Promise<C
   clearTimeout(timer);
   if (hello === 'late') {
     peer.destroy();
-    throw new UpkeepError('DAEMON_UNREACHABLE', `the daemon does not answer: no greeting within ${HELLO_MS} ms`);
+    throw silent(lockedBy(home), `no greeting within ${HELLO_MS} ms`);
   }
   if (hello === null) return null;
   if (hello.protocol !== PROTOCOL_VERSION && !anyProtocol) {
@@ -135,4 +140,21 @@ async function startDaemon(home: Home, daemonScript: string): Promise<void> {
     );
     child.once('disconnect', () => setTimeout(resolve, child.exitCode === null ? 0 : 50));
   });
+}
+
+function silent(pid: number | null, why: string): UpkeepError {
+  const who = pid === null ? 'the daemon' : `the daemon, process ${pid},`;
+  const it = pid ?? 'PID';
+  const hint = `if it was stopped, \`kill -CONT ${it}\`; else \`kill -9 ${it}\`: the apps go on, and it comes back by itself`;
+  return new UpkeepError('DAEMON_UNREACHABLE', `${who} does not answer: ${why}`, { hint });
+}
+
+/** Whom to name: the process that holds the daemon's lock, or held it. */
+function lockedBy(home: Home): number | null {
+  try {
+    const { pid } = JSON.parse(readFileSync(home.daemonLock, 'utf8')) as { pid: number };
+    return pid;
+  } catch {
+    return null;
+  }
 }

@@ -26,6 +26,8 @@ export function fileLedger(path: string): Ledger {
       renameSync(next, path);
     } catch (error) {
       closeSync(nextFd);
+      // On a full disk, half a file is in the way of everything else.
+      rmSync(next, { force: true });
       throw error;
     }
     if (fd !== null) closeSync(fd);

@@ -114,7 +114,7 @@ export interface RunningProcess {
 
 export type ProcessEvent =
   | { readonly kind: 'spawned'; readonly run: RunIdentity }
-  | { readonly kind: 'spawn-failed'; readonly reason: string }
+  | { readonly kind: 'spawn-failed'; readonly reason: string; readonly short: boolean }
   | { readonly kind: 'main-ran' }
   | { readonly kind: 'listening'; readonly address: string }
   | { readonly kind: 'ready' }
