@@ -131,6 +131,7 @@ async function main(): Promise<void> {
   await serveDaemon(daemon, ready, {
     socketPath: home.daemonSocket,
     version: VERSION,
+    log,
     onKilled: () => {
       if (!stopping) leave();
     },

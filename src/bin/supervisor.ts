@@ -87,6 +87,7 @@ async function main(): Promise<void> {
   const server = await serveSupervisor(supervisor, {
     socketPath: supervisorSocket(home, key),
     version: VERSION,
+    complain,
     onAdopted: () => {
       if (reviving) clearInterval(reviving);
       reviving = null;

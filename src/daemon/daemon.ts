@@ -329,7 +329,7 @@ export class Daemon {
   }
 
   #view(app: AppRecord, slot: Slot): InstanceView {
-    const snapshot = this.#supervisors.instance(slot.id) ?? blank(app.key, slot, this.#absence(slot));
+    const snapshot = this.#supervisors.instance(slot.id) ?? blank(app.key, slot, this.#absence(app, slot));
     const pid = pidOf(snapshot);
     const usage = pid === null ? null : this.#sampler.usage(pid);
     const { name, namespace, mode } = app.spec;
@@ -338,9 +338,10 @@ export class Daemon {
   }
 
   /** The state of an instance that no supervisor has told of. */
-  #absence({ id, wanted }: Slot): InstanceState {
-    const reason = this.#unstarted.get(id);
-    if (reason === undefined || wanted === 'down') return NOT_STARTED;
+  #absence(app: AppRecord, { id, wanted }: Slot): InstanceState {
+    const awaited = this.#supervisors.isAwaited(app) ? 'its supervisor has not answered yet' : null;
+    const reason = this.#unstarted.get(id) ?? awaited;
+    if (reason === null || wanted === 'down') return NOT_STARTED;
     return { kind: 'backoff', until: this.#startAgainAt + this.#ports.epoch(), reason };
   }
 

@@ -1,7 +1,8 @@
-import { chmodSync, rmSync, truncateSync } from 'node:fs';
+import { truncateSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { signalName } from '../domain/signal-name.ts';
 import { UpkeepError } from '../protocol/errors.ts';
+import { listenOn } from '../protocol/listener.ts';
 import { type DaemonMethods, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { Peer } from '../protocol/peer.ts';
 import { daemonParams, validate } from '../protocol/schema.ts';
@@ -10,6 +11,7 @@ import type { Daemon } from './daemon.ts';
 export interface DaemonServerOptions {
   readonly socketPath: string;
   readonly version: string;
+  readonly log: (line: string) => void;
   readonly onKilled: () => void;
   /** Another daemon is to come. */
   readonly onLeft: () => void;
@@ -116,14 +118,7 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
       pid: process.pid,
     });
   });
-  return new Promise((resolve, reject) => {
-    rmSync(options.socketPath, { force: true });
-    server.once('error', reject);
-    server.listen(options.socketPath, () => {
-      chmodSync(options.socketPath, 0o600);
-      resolve();
-    });
-  });
+  return listenOn(server, options.socketPath, options.log);
 }
 
 /** @throws UpkeepError APP_BUSY when they take too long. */

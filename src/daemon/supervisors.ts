@@ -60,6 +60,7 @@ export class Supervisors {
   readonly #on: SupervisorsEvents;
   readonly #links = new Map<string, Promise<Link>>();
   readonly #ready = new Map<string, Link>();
+  readonly #awaited = new Set<string>();
   #closing = false;
 
   constructor(ports: DaemonPorts, on: SupervisorsEvents) {
@@ -85,6 +86,11 @@ export class Supervisors {
     return found;
   }
 
+  /** Whether the supervisor of an app may be there, and has not answered yet. */
+  isAwaited(app: AppRecord): boolean {
+    return this.#awaited.has(supervisorKeyOf(app));
+  }
+
   /** @returns the apps of a supervisor; none where there is only a socket without its process, as after a reboot. */
   async #adoptOrReplace(key: string, exec: string): Promise<readonly AppSnapshot[]> {
     const adopted = this.#adopt(key).catch(async (error: unknown) => {
@@ -98,10 +104,13 @@ export class Supervisors {
       key,
       adopted.then(({ link }) => link),
     );
-    return adopted.then(
-      ({ apps }) => apps,
+    this.#awaited.add(key);
+    const apps = await adopted.then(
+      (result) => result.apps,
       () => [],
     );
+    this.#awaited.delete(key);
+    return apps;
   }
 
   instances(): readonly InstanceSnapshot[] {

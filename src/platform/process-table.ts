@@ -20,10 +20,14 @@ export function readProcess(pid: number): ProcessStat | null {
   return linux ? readProcStat(pid) : (runPs(['-p', String(pid)])[0] ?? null);
 }
 
-/** Those that are gone are left out. */
+/** Those that are gone, or cannot be looked at, are left out. */
 export function readProcesses(pids: readonly number[]): readonly ProcessStat[] {
-  if (linux) return pids.flatMap((pid) => readProcStat(pid) ?? []);
-  return pids.length === 0 ? [] : runPs(['-p', pids.join(',')]);
+  try {
+    if (linux) return pids.flatMap((pid) => readProcStat(pid) ?? []);
+    return pids.length === 0 ? [] : runPs(['-p', pids.join(',')]);
+  } catch {
+    return [];
+  }
 }
 
 export function readAllProcesses(): readonly ProcessStat[] {

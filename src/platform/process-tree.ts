@@ -6,11 +6,17 @@ const POLL_MS = 50;
 /** Many trees are signalled in one moment, as when all apps are stopped: they share one look at the process table. */
 const TABLE_AGE_MS = 20;
 
-let table: { readonly at: number; readonly rows: readonly ProcessStat[] } | null = null;
+let table: { readonly until: number; readonly rows: readonly ProcessStat[] } | null = null;
 
 function recentTable(): readonly ProcessStat[] {
-  if (!table || Date.now() - table.at > TABLE_AGE_MS) table = { at: Date.now(), rows: readAllProcesses() };
-  return table.rows;
+  if (table && performance.now() < table.until) return table.rows;
+  try {
+    table = { rows: readAllProcesses(), until: performance.now() + TABLE_AGE_MS };
+    return table.rows;
+  } catch {
+    // Groups are left, and what was seen before.
+    return table?.rows ?? [];
+  }
 }
 
 /**

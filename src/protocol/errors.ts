@@ -20,6 +20,7 @@ const ERROR_CODES = {
   HOME_UNUSABLE: { exit: 1, hint: 'name another folder in UPKEEP_HOME' },
   PEER_SILENT: { exit: 1, hint: null },
   DAEMON_UNREACHABLE: { exit: 1, hint: '`upkeep kill`, then try again; the log is daemon.log in the home' },
+  DAEMON_FULL: { exit: 1, hint: null },
   SUPERVISOR_LOST: { exit: 1, hint: 'the daemon starts another one; try again' },
   PROTOCOL_MALFORMED: { exit: 1, hint: 'one JSON object a line, see docs/protocol.md' },
   PROTOCOL_VERSION: { exit: 1, hint: '`upkeep kill` ends the daemon of the other version and its apps' },
