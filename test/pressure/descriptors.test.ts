@@ -15,7 +15,7 @@ test(
     const before = await box.rows();
     const daemon = await box.daemonPid();
     const load = startLoad(t, box.port, 2);
-    const giveBack = await takeDescriptors(t, daemon, box.daemonSocket);
+    const giveBack = await takeDescriptors(box, daemon, box.daemonSocket);
     const { stderr } = await box.fails('restart', 'web');
     assert.match(stderr, new RegExp(`process ${daemon}, takes no connection: .* no file descriptor left`));
     assert.match((await box.fails('ping')).stderr, /takes no connection/);
@@ -38,7 +38,7 @@ test('a supervisor without descriptors starts what it could not start once it ha
   const supervisor = box.sharedSupervisor();
   const [calm] = await box.app('calm');
   const [job] = await box.app('job');
-  const giveBack = await takeDescriptors(t, supervisor, box.supervisorSocket());
+  const giveBack = await takeDescriptors(box, supervisor, box.supervisorSocket());
   process.kill(job?.pid ?? 0, 'SIGKILL');
   const waits = async () => (await box.app('job'))[0]?.state.kind === 'backoff';
   await until(waits, 'a wait', async () => JSON.stringify(await box.app('job')));
@@ -62,7 +62,7 @@ test(
     const before = await box.app('web');
     const [supervisor = 0] = box.supervisors();
     const load = startLoad(t, box.port, 2);
-    const giveBack = await takeDescriptors(t, supervisor, box.supervisorSocket());
+    const giveBack = await takeDescriptors(box, supervisor, box.supervisorSocket());
     const { stderr } = await box.fails('reload', 'web');
     assert.match(stderr, /the machine is short of file descriptors \(EMFILE\)/);
     await box.fails('scale', 'web', '3');
@@ -88,7 +88,7 @@ test('adopted apps are not taken for gone by a supervisor that cannot look at th
   process.kill(first, 'SIGKILL');
   await until(() => box.supervisors().some((pid) => pid !== first), 'another supervisor');
   await until(async () => (await box.rows()).every(({ state }) => state.kind === 'online'), 'all to be adopted');
-  await takeDescriptors(t, box.sharedSupervisor(), box.supervisorSocket());
+  await takeDescriptors(box, box.sharedSupervisor(), box.supervisorSocket());
   // Longer than between two close looks.
   await new Promise((resolve) => setTimeout(resolve, 2500));
   assert.deepEqual(await pids(), before);

@@ -20,7 +20,7 @@ for (const [what, code, short] of [
       await box.ok('start', fixture('idles.js'), '--name', 'job', '--max-restarts', '2');
       await box.ok('start', 'exec sleep 1000', '--name', 'sleeper', '--max-restarts', '2');
       const supervisor = box.sharedSupervisor();
-      const relieve = await inject(t, supervisor, FORKS, code);
+      const relieve = await inject(box, supervisor, FORKS, code);
       for (const { pid } of await box.rows()) process.kill(pid ?? 0, 'SIGKILL');
       const states = async () => (await box.rows()).map(({ state }) => state.kind);
       const wait = async () => (await states()).every((kind) => kind === 'backoff');
@@ -53,7 +53,7 @@ test('a cluster whose supervisor is short of memory keeps its workers: the reloa
   const before = await box.app('web');
   const load = startLoad(t, box.port, 2);
   const [supervisor = 0] = box.supervisors();
-  const relieve = await inject(t, supervisor, FORKS, 'ENOMEM');
+  const relieve = await inject(box, supervisor, FORKS, 'ENOMEM');
   assert.match((await box.fails('reload', 'web')).stderr, /the machine is short of memory \(ENOMEM\)/);
   assert.deepEqual(
     (await box.app('web')).map(({ pid }) => pid),
@@ -69,7 +69,7 @@ test('a daemon that cannot start a supervisor says so, and starts it once it can
   const box = await pressureBox(t);
   await box.ok('start', fixture('idles.js'), '--name', 'job');
   const daemon = await box.daemonPid();
-  const relieve = await inject(t, daemon, FORKS, 'EAGAIN');
+  const relieve = await inject(box, daemon, FORKS, 'EAGAIN');
   const { stderr } = await box.fails('start', fixture('counts-requests.js'), '--name', 'web', '-i', '2');
   assert.match(stderr, /its supervisor cannot be started: the machine is short of processes \(EAGAIN\)/);
   assert.match(stderr, /next: .*it is tried again/);

@@ -32,7 +32,7 @@ export const withStrace: { readonly skip: string | false } = {
  * Takes all descriptors that a process may have, by connections to its socket.
  * @returns what gives them back.
  */
-export async function takeDescriptors(t: TestContext, pid: number, socketPath: string): Promise<() => void> {
+export async function takeDescriptors(box: PressureBox, pid: number, socketPath: string): Promise<() => void> {
   const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
   const [, soft, hard] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(limits) ?? [];
   const set = (limit: number | string) =>
@@ -47,7 +47,7 @@ export async function takeDescriptors(t: TestContext, pid: number, socketPath: s
       // It has ended.
     }
   };
-  t.after(giveBack);
+  box.atEnd(giveBack);
   for (let isGreeted = true; isGreeted; ) {
     const socket = connect(socketPath);
     socket.on('error', () => {});
@@ -64,7 +64,7 @@ export async function takeDescriptors(t: TestContext, pid: number, socketPath: s
  * Makes system calls of a process fail, or take long: `EAGAIN`, or as strace calls it: `delay_enter=5000000`.
  * @returns what ends that.
  */
-export async function inject(t: TestContext, pid: number, calls: string, what: string): Promise<() => Promise<void>> {
+export async function inject(box: PressureBox, pid: number, calls: string, what: string): Promise<() => Promise<void>> {
   const fault = /^E[A-Z]+$/.test(what) ? `error=${what}` : what;
   const args = ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${calls}`, '-e', `inject=${calls}:${fault}`];
   const strace = spawn('strace', [...args, '-p', String(pid)], { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -77,7 +77,7 @@ export async function inject(t: TestContext, pid: number, calls: string, what: s
     strace.kill('SIGINT');
     await ended;
   };
-  t.after(stop);
+  box.atEnd(stop);
   const threads = () => readdirSync(`/proc/${pid}/task`);
   const isTraced = (thread: string) =>
     /^TracerPid:\t[1-9]/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8'));
@@ -98,9 +98,13 @@ export interface PressureBox extends Sandbox {
   /** Of the only one. */
   readonly supervisorSocket: () => string;
   readonly daemonLog: () => string;
+  /** Before the sandbox ends, which must find nothing that holds it up. */
+  readonly atEnd: (relieve: () => unknown) => void;
 }
 
 export async function pressureBox(t: TestContext): Promise<PressureBox> {
+  const reliefs: (() => unknown)[] = [];
+  t.after(() => Promise.all(reliefs.map((relieve) => relieve())));
   const box = await sandbox(t);
   const run = join(box.home, 'run');
   return {
@@ -117,6 +121,7 @@ export async function pressureBox(t: TestContext): Promise<PressureBox> {
       return join(run, name);
     },
     daemonLog: () => readFileSync(join(box.home, 'daemon.log'), 'utf8'),
+    atEnd: (relieve) => reliefs.push(relieve),
   };
 }
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, type TestContext, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { fixture } from '../e2e/harness.ts';
 import { startLoad } from '../e2e/requests.ts';
 import { until } from '../e2e/until.ts';
 import { daemonOf, type PressureBox, pressureBox } from './pressure.ts';
 
 /** Stops a process, which then answers nothing and holds on to all that it has. @returns what lets it go on. */
-function stop(t: TestContext, pid: number): () => void {
+function stop(box: PressureBox, pid: number): () => void {
   const goOn = () => {
     try {
       process.kill(pid, 'SIGCONT');
@@ -17,7 +17,7 @@ function stop(t: TestContext, pid: number): () => void {
     }
   };
   process.kill(pid, 'SIGSTOP');
-  t.after(goOn);
+  box.atEnd(goOn);
   return goOn;
 }
 
@@ -25,7 +25,12 @@ function stop(t: TestContext, pid: number): () => void {
 async function startCounter(box: PressureBox): Promise<() => number> {
   const path = join(box.cwd, 'count');
   await box.ok('start', fixture('counts-lines.js'), '--name', 'counter', '--', path);
-  const count = () => Number(readFileSync(path, 'utf8'));
+  let last = 0;
+  const count = () => {
+    // It may be about to write it.
+    last = Math.max(last, Number(readFileSync(path, { encoding: 'utf8', flag: 'a+' })));
+    return last;
+  };
   await until(() => count() > 0, 'the first line');
   return count;
 }
@@ -50,7 +55,7 @@ describe('a daemon that is stopped for ten seconds and more', { concurrency: tru
     const before = await identity();
     const daemon = daemonOf(box);
     const load = startLoad(t, box.port, 2);
-    const goOn = stop(t, daemon);
+    const goOn = stop(box, daemon);
     const [countBefore, answeredBefore, since] = [count(), load.answered(), performance.now()];
     const asked = await Promise.all([
       box.upkeep('restart', 'counter'),
@@ -79,7 +84,7 @@ describe('a daemon that is stopped for ten seconds and more', { concurrency: tru
     const start = box.upkeep('start', fixture('ready-when-file.js'), '--name', 'slow', ...args);
     const slow = async () => (await box.app('slow'))[0];
     const begun = await until(async () => ((await slow())?.pid ? slow() : null), 'the start to have begun');
-    const goOn = stop(t, daemonOf(box));
+    const goOn = stop(box, daemonOf(box));
     const { code, stderr } = await start;
     assert.equal(code, 1);
     assert.match(stderr, /does not answer: nothing was heard for 10000 ms/);
@@ -96,7 +101,7 @@ describe('a supervisor that is stopped', { concurrency: true }, () => {
     const count = await startCounter(box);
     const [before] = await box.app('counter');
     const supervisor = box.sharedSupervisor();
-    const goOn = stop(t, supervisor);
+    const goOn = stop(box, supervisor);
     const countBefore = count();
     const { stderr } = await box.fails('restart', 'counter');
     const silent = `its supervisor, process ${supervisor}, does not answer`;
@@ -124,7 +129,7 @@ describe('a supervisor that is stopped', { concurrency: true }, () => {
     await box.ok('start', fixture('counts-requests.js'), '--name', 'web', '-i', '2');
     await box.ok('start', fixture('idles.js'), '--name', 'job');
     const before = await box.rows();
-    const goOn = stop(t, box.sharedSupervisor());
+    const goOn = stop(box, box.sharedSupervisor());
     process.kill(daemonOf(box), 'SIGKILL');
     const { stdout } = await box.ok('list');
     assert.match(stdout, /web .* online/);
