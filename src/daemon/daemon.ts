@@ -66,7 +66,7 @@ export class Daemon {
     this.#sampler = sampler;
     this.#supervisors = new Supervisors(ports, {
       lost: (key, instances) => void this.#recover(key, instances),
-      found: (apps) => void this.#takeOver(apps),
+      found: (apps) => void this.#resumeLate(apps),
       unstarted: (ids, reason) => this.#startLater(ids, reason),
       changed: () => this.#publishSoon(),
     });
@@ -76,11 +76,17 @@ export class Daemon {
 
   /** Finds what runs, and brings it in line with what is wanted. */
   async resume(): Promise<void> {
-    const running = await this.#adopt();
-    await this.#takeOver(running);
+    await this.#takeOver(await this.#adopt());
     const missing = this.#startMissing((id) => !this.#supervisors.instance(id));
-    // Nobody waits until all that was wanted before a reboot is up, or until a supervisor that stands still goes on.
+    // Nobody waits until all that was wanted before a reboot is up.
     await Promise.race([missing, sleep(RESUME_MS, null, { ref: false })]);
+  }
+
+  /** A supervisor that stood still goes on, with these apps; or is gone after all. */
+  async #resumeLate(running: readonly AppSnapshot[]): Promise<void> {
+    await this.#takeOver(running);
+    await this.#startMissing((id) => !this.#supervisors.instance(id));
+    this.publish();
   }
 
   /** Brings what runs in line with what is wanted. */
@@ -468,6 +474,7 @@ export class Daemon {
 
   async #startMissing(missing: (id: number) => boolean): Promise<readonly Outcome[]> {
     const apps = this.#registry.apps
+      .filter((app) => !this.#supervisors.isAwaited(app))
       .filter(({ slots }) => slots.some(({ id, wanted }) => wanted === 'up' && missing(id)))
       .map((app) => this.#registry.update(app.key, this.#withNode(app)).record);
     const ids = apps.flatMap(({ slots }) =>

@@ -42,7 +42,7 @@ interface Link {
 export interface SupervisorsEvents {
   /** A supervisor is gone that should be there. */
   readonly lost: (key: string, instances: readonly InstanceSnapshot[]) => void;
-  /** One that did not answer at first is there after all, with these apps. */
+  /** One that did not answer at first is there after all, with these apps; or it is gone, and there are none. */
   readonly found: (apps: readonly AppSnapshot[]) => void;
   /** These could not be started, for want of a supervisor. */
   readonly unstarted: (ids: readonly number[], reason: string) => void;

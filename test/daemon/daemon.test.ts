@@ -767,7 +767,7 @@ describe('a supervisor that stands still while a daemon starts', () => {
       goOn = resolve;
     });
     const next = await box.daemon();
-    assert.deepEqual(states(next), ['0 a stopped', '1 c online', '2 gone stopped']);
+    assert.deepEqual(states(next), ['0 a backoff', '1 c online', '2 gone backoff']);
     goOn();
     await until(() => states(next)[0] === '0 a online');
     assert.deepEqual([pids(next), shared.ports.launcher.processes.length], [before, 2]);
