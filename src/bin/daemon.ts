@@ -14,6 +14,7 @@ import { serveDaemon } from '../daemon/server.ts';
 import { Sampler } from '../metrics/sampler.ts';
 import { isFirstSinceBoot } from '../platform/boot-id.ts';
 import { leaveCgroup } from '../platform/cgroups.ts';
+import { systemClock } from '../platform/clock.ts';
 import { acquireLock, lockHolder } from '../platform/lock.ts';
 import { readProcesses } from '../platform/process-table.ts';
 import { makeHome, resolveHome, SHARED_SUPERVISOR, supervisorLedger, supervisorSocket } from '../protocol/home.ts';
@@ -91,12 +92,13 @@ async function main(): Promise<void> {
     },
     log,
     now: () => Date.now(),
+    elapsed: systemClock.now,
+    epoch: systemClock.epoch,
   };
   // Its supervisor, and all others, have been shut down meanwhile.
   if (role === 'revived' && ports.supervisorKeys().length === 0) process.exit(0);
   const { registry, journal } = await openState(home.state, log);
   const daemon = new Daemon(ports, registry, journal, new Dump(home.dump), new Sampler(readProcesses));
-  const startedAt = Date.now();
   const booting = isFirstSinceBoot(home.booted) && kept;
   // What the daemon before has left says nothing of what this one finds.
   removeStatus(home);
@@ -132,7 +134,7 @@ async function main(): Promise<void> {
   await serveDaemon(daemon, ready, {
     socketPath: home.daemonSocket,
     version: VERSION,
-    startedAt,
+    log,
     onKilled: () => {
       if (!stopping) leave();
     },

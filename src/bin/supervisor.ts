@@ -51,6 +51,8 @@ if (holder !== null) {
   process.exit(0);
 }
 
+const complain = (line: string): void =>
+  console.error(`${new Date().toISOString()} supervisor ${key} [${process.pid}] ${line}`);
 const bootstrap = join(__dirname, 'bootstrap.cjs');
 const attachPath = attachSocket(home, key);
 const attachServer = new AttachServer(attachPath);
@@ -61,18 +63,18 @@ const supervisor = new Supervisor(
     clock: systemClock,
     launcher: launcher(bootstrap, attachServer, attachPath),
     logs: logStore(home.run, key, endHolders),
-    pidFiles,
+    pidFiles: pidFiles(complain),
     ledger: fileLedger(supervisorLedger(home, key)),
-    complain: (line) => console.error(`${new Date().toISOString()} supervisor ${key} [${process.pid}] ${line}`),
+    complain,
     portOwner,
     prober,
     blockedStack: (pid) =>
-      new Promise((resolve) => {
+      new Promise<readonly string[]>((resolve) => {
         const command = [join(__dirname, 'stack.cjs'), String(pid)];
         execFile(process.execPath, command, { timeout: STACK_MS, env: {} }, (error, stdout) => {
           resolve(error ? [] : stdout.split('\n').slice(0, -1));
         });
-      }),
+      }).catch(() => []),
     memoryOf: (pids) => new Map(readProcesses(pids).map(({ pid, rssBytes }) => [pid, rssBytes])),
   },
   (changed) => broadcast('changed', changed),
@@ -87,6 +89,7 @@ async function main(): Promise<void> {
   const server = await serveSupervisor(supervisor, {
     socketPath: supervisorSocket(home, key),
     version: VERSION,
+    complain,
     onAdopted: () => {
       if (reviving) clearInterval(reviving);
       reviving = null;
@@ -110,7 +113,11 @@ async function main(): Promise<void> {
 
 /** Several supervisors may do so at once: the daemon's lock lets one of them through. */
 function startDaemon([command = process.execPath, ...args]: readonly string[]): void {
-  const child = spawn(command, args, { detached: true, stdio: 'ignore', cwd: '/', env: {} });
-  child.on('error', () => {});
-  child.unref();
+  try {
+    const child = spawn(command, args, { detached: true, stdio: 'ignore', cwd: '/', env: {} });
+    child.on('error', () => {});
+    child.unref();
+  } catch {
+    // Without memory it throws. It is tried again.
+  }
 }

@@ -29,6 +29,12 @@ import { Supervisors, supervisorKeyOf } from './supervisors.ts';
 
 const NOT_STARTED: InstanceState = { kind: 'stopped', reason: 'not started yet' };
 
+const RESUME_MS = 3000;
+
+/** Between two tries to start what wants for a supervisor: each wait is twice the one before. */
+const FIRST_START_AGAIN_MS = 500;
+const LONGEST_START_AGAIN_MS = 15_000;
+
 /** Deaths of a supervisor within this time make the next start wait longer. */
 const DEATHS_WINDOW_MS = 30_000;
 
@@ -44,6 +50,12 @@ export class Daemon {
   /** When supervisors died lately, by key. */
   readonly #deaths = new Map<string, readonly number[]>();
   #adopting: Promise<readonly AppSnapshot[]> | null = null;
+  /** What should run and could not be started, for want of a supervisor, by id: and why. */
+  readonly #unstarted = new Map<number, string>();
+  /** In milliseconds of `elapsed`. */
+  #startAgainAt = 0;
+  #startAgainMs = 0;
+  #startsAgain = false;
   #publishing = false;
   #publishMs = 0;
 
@@ -53,19 +65,33 @@ export class Daemon {
     this.#journal = journal;
     this.#dump = dump;
     this.#sampler = sampler;
-    this.#supervisors = new Supervisors(
-      ports,
-      (key, instances) => void this.#recover(key, instances),
-      () => this.#publishSoon(),
-    );
+    this.#supervisors = new Supervisors(ports, {
+      lost: (key, instances) => void this.#recover(key, instances),
+      found: (apps) => void this.#resumeLate(apps),
+      unstarted: (ids, reason) => this.#startLater(ids, reason),
+      changed: () => this.#publishSoon(),
+    });
     this.#schedule = new Schedule(ports.now, (key) => void this.#replaceByCron(key));
     this.#plan();
   }
 
   /** Finds what runs, and brings it in line with what is wanted. */
   async resume(): Promise<void> {
-    const running = await this.#adopt();
-    const known = new Set(running.flatMap(({ instances }) => instances.map(({ id }) => id)));
+    await this.#takeOver(await this.#adopt());
+    const missing = this.#startMissing((id) => !this.#supervisors.instance(id));
+    // Nobody waits until all that was wanted before a reboot is up.
+    await Promise.race([missing, sleep(RESUME_MS, null, { ref: false })]);
+  }
+
+  /** A supervisor that stood still goes on, with these apps; or is gone after all. */
+  async #resumeLate(running: readonly AppSnapshot[]): Promise<void> {
+    await this.#takeOver(running);
+    await this.#startMissing((id) => !this.#supervisors.instance(id));
+    this.publish();
+  }
+
+  /** Brings what runs in line with what is wanted. */
+  async #takeOver(running: readonly AppSnapshot[]): Promise<void> {
     for (const { app, instances } of running) {
       const wanted = this.#registry.byKey(app.key);
       const unwanted = instances.map(({ id }) => id).filter((id) => !wanted?.slots.some((slot) => slot.id === id));
@@ -80,7 +106,6 @@ export class Daemon {
       const record = this.#registry.byKey(app.key);
       if (record && down.length > 0) await this.#supervisors.run({ kind: 'stop', apps: [record], ids: down });
     }
-    await this.#startMissing((id) => !known.has(id));
   }
 
   /** Writes what `list` shows, as after every operation, so that the next command sees what this one did. */
@@ -112,7 +137,7 @@ export class Daemon {
   /** Takes a sample of CPU and memory of every instance. */
   sample(): void {
     const pids = this.#supervisors.instances().flatMap((instance) => pidOf(instance) ?? []);
-    this.#sampler.sample(pids, this.#ports.now());
+    this.#sampler.sample(pids, this.#ports.elapsed());
   }
 
   async apply({ specs, existing, origin, canaryMs }: ApplyParams): Promise<readonly Outcome[]> {
@@ -312,12 +337,20 @@ export class Daemon {
   }
 
   #view(app: AppRecord, slot: Slot): InstanceView {
-    const snapshot = this.#supervisors.instance(slot.id) ?? blank(app.key, slot);
+    const snapshot = this.#supervisors.instance(slot.id) ?? blank(app.key, slot, this.#absence(app, slot));
     const pid = pidOf(snapshot);
     const usage = pid === null ? null : this.#sampler.usage(pid);
     const { name, namespace, mode } = app.spec;
     const { cpuPercent = null, rssBytes = null } = usage ?? {};
     return { ...snapshot, name, namespace, mode, pid, cpuPercent, rssBytes };
+  }
+
+  /** The state of an instance that no supervisor has told of. */
+  #absence(app: AppRecord, { id, wanted }: Slot): InstanceState {
+    const awaited = this.#supervisors.isAwaited(app) ? 'its supervisor has not answered yet' : null;
+    const reason = this.#unstarted.get(id) ?? awaited;
+    if (reason === null || wanted === 'down') return NOT_STARTED;
+    return { kind: 'backoff', until: this.#startAgainAt + this.#ports.epoch(), reason };
   }
 
   #apps(places: readonly Place[]): readonly AppRecord[] {
@@ -443,6 +476,7 @@ export class Daemon {
 
   async #startMissing(missing: (id: number) => boolean): Promise<readonly Outcome[]> {
     const apps = this.#registry.apps
+      .filter((app) => !this.#supervisors.isAwaited(app))
       .filter(({ slots }) => slots.some(({ id, wanted }) => wanted === 'up' && missing(id)))
       .map((app) => this.#registry.update(app.key, this.#withNode(app)).record);
     const ids = apps.flatMap(({ slots }) =>
@@ -470,12 +504,34 @@ export class Daemon {
     return { ...spec, program: { ...spec.program, exec: node } };
   }
 
+  #startLater(ids: readonly number[], reason: string): void {
+    for (const id of ids) this.#unstarted.set(id, reason);
+    if (this.#startsAgain) return;
+    this.#startsAgain = true;
+    this.#startAgainMs = Math.min(Math.max(FIRST_START_AGAIN_MS, this.#startAgainMs * 2), LONGEST_START_AGAIN_MS);
+    this.#startAgainAt = this.#ports.elapsed() + this.#startAgainMs;
+    setTimeout(() => void this.#startAgain(), this.#startAgainMs).unref();
+  }
+
+  async #startAgain(): Promise<void> {
+    const isMissing = (id: number): boolean => this.#unstarted.has(id) && !this.#supervisors.instance(id);
+    await this.#startMissing(isMissing);
+    const wanted = this.#registry.apps.flatMap(({ slots }) => slots.filter((slot) => slot.wanted === 'up'));
+    const left = new Set(wanted.map(({ id }) => id).filter(isMissing));
+    for (const id of this.#unstarted.keys()) if (!left.has(id)) this.#unstarted.delete(id);
+    this.#startsAgain = false;
+    if (left.size > 0) this.#startLater([], '');
+    else this.#startAgainMs = 0;
+    this.publish();
+  }
+
   /** A supervisor died: another one goes on with what it ran. */
   async #recover(key: string, instances: readonly InstanceSnapshot[]): Promise<void> {
     this.#ports.log(`supervisor ${key} is gone; another one goes on with its ${instances.length} instances`);
     // Its death may be part of the end of everything; and one that dies again and again must not keep us busy.
-    const deaths = (this.#deaths.get(key) ?? []).filter((at) => this.#ports.now() - at < DEATHS_WINDOW_MS);
-    this.#deaths.set(key, [...deaths, this.#ports.now()]);
+    const now = this.#ports.elapsed();
+    const deaths = (this.#deaths.get(key) ?? []).filter((at) => now - at < DEATHS_WINDOW_MS);
+    this.#deaths.set(key, [...deaths, now]);
     await sleep(Math.min(20 * 4 ** deaths.length, DEATHS_WINDOW_MS / 2));
     try {
       await this.#supervisors.revive(key, this.#execOf(key));
@@ -488,12 +544,12 @@ export class Daemon {
   }
 }
 
-function blank(key: string, { id, index }: Slot): InstanceSnapshot {
+function blank(key: string, { id, index }: Slot, state: InstanceState): InstanceSnapshot {
   return {
     key,
     id,
     index,
-    state: NOT_STARTED,
+    state,
     restarts: 0,
     unstable: 0,
     lastExit: null,

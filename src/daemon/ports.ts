@@ -18,5 +18,10 @@ export interface DaemonPorts {
   /** Where a path leads, all symbolic links resolved; null where it leads nowhere. */
   readonly resolveLinks: (path: string) => string | null;
   readonly log: (line: string) => void;
+  /** Milliseconds since the epoch, by the wall clock, which may be set at any time. */
   readonly now: () => number;
+  /** Milliseconds of a clock that nobody sets. */
+  readonly elapsed: () => number;
+  /** What to add to a time of that clock to have it by the wall clock as it stands at present. */
+  readonly epoch: () => number;
 }

@@ -1,7 +1,8 @@
-import { chmodSync, closeSync, constants, rmSync } from 'node:fs';
+import { closeSync, constants } from 'node:fs';
 import { createServer } from 'node:net';
 import { signalName } from '../domain/signal-name.ts';
 import { UpkeepError } from '../protocol/errors.ts';
+import { listenOn } from '../protocol/listener.ts';
 import { type DaemonMethods, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { Peer } from '../protocol/peer.ts';
 import { daemonParams, validate } from '../protocol/schema.ts';
@@ -11,7 +12,7 @@ import type { Daemon } from './daemon.ts';
 export interface DaemonServerOptions {
   readonly socketPath: string;
   readonly version: string;
-  readonly startedAt: number;
+  readonly log: (line: string) => void;
   readonly onKilled: () => void;
   /** Another daemon is to come. */
   readonly onLeft: () => void;
@@ -40,7 +41,7 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
     if (peers.size === 1 && underWay.size === 0) onIdle();
   };
   const handlers: Handlers = {
-    ping: () => ({ version: options.version, pid: process.pid, uptimeMs: Date.now() - options.startedAt }),
+    ping: () => ({ version: options.version, pid: process.pid, uptimeMs: Math.round(performance.now()) }),
     list: () => {
       daemon.sample();
       return daemon.list();
@@ -118,14 +119,7 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
       pid: process.pid,
     });
   });
-  return new Promise((resolve, reject) => {
-    rmSync(options.socketPath, { force: true });
-    server.once('error', reject);
-    server.listen(options.socketPath, () => {
-      chmodSync(options.socketPath, 0o600);
-      resolve();
-    });
-  });
+  return listenOn(server, options.socketPath, options.log);
 }
 
 /** @throws UpkeepError APP_BUSY when they take too long. */

@@ -73,7 +73,10 @@ export function clusterLauncher(bootstrap: string, server: AttachServer, attachP
       // Of what Node itself shares, which are datagram sockets; of the others the bootstrap tells.
       worker.on('listening', (address) => on({ kind: 'listening', address: describeAddress(address) }));
       // 'error' also comes through the process, which is watched.
-      worker.on('error', () => {});
+      worker.on('error', () => {
+        // Node keeps one that could not be started for want of descriptors.
+        if (worker.process.pid === undefined) delete cluster.workers?.[worker.id];
+      });
       const options = optionsFor(slot, spec.ready.waitReady || spec.ready.probe !== null);
       return watchChild(worker.process, { ...options, trace }, on);
     },

@@ -10,16 +10,23 @@ const POLL_MS = 50;
  */
 const TABLE_AGE_MS = 20;
 const TABLE_AGE_FACTOR = 3;
+const OLDEST_TABLE_MS = 60;
 
 let table: { readonly until: number; readonly rows: readonly ProcessStat[] } | null = null;
 
 function recentTable(): readonly ProcessStat[] {
   const now = performance.now();
   if (table && now < table.until) return table.rows;
-  const rows = readAllProcesses();
-  const tookMs = performance.now() - now;
-  table = { until: now + Math.max(TABLE_AGE_MS, tookMs * TABLE_AGE_FACTOR), rows };
-  return rows;
+  try {
+    const rows = readAllProcesses();
+    const tookMs = performance.now() - now;
+    const ageMs = Math.min(OLDEST_TABLE_MS, Math.max(TABLE_AGE_MS, tookMs * TABLE_AGE_FACTOR));
+    table = { until: performance.now() + ageMs, rows };
+    return rows;
+  } catch {
+    // Groups are left, and what was seen before.
+    return table?.rows ?? [];
+  }
 }
 
 /** What a tree asks of the system. */

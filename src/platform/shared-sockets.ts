@@ -167,9 +167,9 @@ export class SharedSockets {
       for (const { worker } of listener.members.values()) worker.send({ kind: 'mean', socket: listener.key, mean: -1 });
       if (listener.way === 'handed') for (const handle of listener.handles.values()) handle.close();
     }
-    const until = Date.now() + QUIESCE_MS;
+    const until = performance.now() + QUIESCE_MS;
     // Twice in a row: one that a worker has just passed on may still be on its way here.
-    for (let empty = 0; empty < 2 && Date.now() < until; ) {
+    for (let empty = 0; empty < 2 && performance.now() < until; ) {
       await sleep(LOOK_MS);
       empty = this.#connections.size === 0 ? empty + 1 : 0;
     }

@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import type { Exit } from '../domain/restart-policy.ts';
+import { shortageOf } from '../domain/shortage.ts';
 import { IPC_CMD, type IpcEnvelope, type ToApp } from '../protocol/ipc.ts';
 import { parseFromApp } from '../protocol/ipc-schema.ts';
 import type { ProcessEvent, RunIdentity, RunningProcess } from '../supervisor/ports.ts';
@@ -113,7 +114,11 @@ function watch(
 
   child.on('error', (error: NodeJS.ErrnoException) => {
     // Also emitted when a message could not be sent, which concerns nobody.
-    if (pid === undefined) emit?.({ kind: 'spawn-failed', reason: spawnError(error, child.spawnfile) });
+    if (pid !== undefined) return;
+    sockets?.gone();
+    const shortage = shortageOf(error);
+    const reason = shortage ?? spawnError(error, child.spawnfile);
+    emit?.({ kind: 'spawn-failed', reason, short: shortage !== null });
   });
   child.on('exit', (code: number | null, signal: string | null) => {
     exited = true;

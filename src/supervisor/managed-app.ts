@@ -21,6 +21,15 @@ const EXITS = 10;
 
 const SETTLED: ReadonlySet<string> = new Set(['online', 'stopped', 'errored']);
 
+/** Many at once, which is cheaper. Where they cannot be made, each start tells. */
+export function reservePipes({ logs }: Ports, instances: number): void {
+  try {
+    logs.reserve(instances);
+  } catch {
+    // See above.
+  }
+}
+
 /** One app with its instances. It knows no operations, only who is in which place. */
 export class ManagedApp {
   record: AppRecord;
@@ -78,7 +87,7 @@ export class ManagedApp {
   /** Makes a place for each slot of the record that has none yet. */
   addPlaces(record: AppRecord): void {
     const missing = record.slots.filter(({ id }) => !this.#places.has(id));
-    if (missing.length > 0) this.#ports.logs.reserve(missing.length);
+    if (missing.length > 0) reservePipes(this.#ports, missing.length);
     for (const slot of missing) {
       const current = this.#instance(record.spec, slot, {});
       this.#places.set(slot.id, { slot, current, candidate: null, draining: new Set(), exits: [] });

@@ -13,6 +13,7 @@ import {
 } from '../domain/instance.ts';
 import { instanceEnv } from '../domain/instance-env.ts';
 import type { Exit } from '../domain/restart-policy.ts';
+import { shortageOf } from '../domain/shortage.ts';
 import type { AppError } from '../protocol/ipc.ts';
 import type { Slot } from '../protocol/messages.ts';
 import { HealthWatch, type Illness, poll } from './health-watch.ts';
@@ -280,7 +281,9 @@ export class ManagedInstance {
       }
     } catch (error) {
       this.#lastWords = NO_WORDS;
-      this.send({ kind: 'spawn-failed', reason: error instanceof Error ? error.message : String(error) });
+      const shortage = shortageOf(error);
+      const message = error instanceof Error ? error.message : String(error);
+      this.send({ kind: 'spawn-failed', reason: shortage ?? message, short: shortage !== null });
     }
   }
 

@@ -678,3 +678,105 @@ test('a state that cannot be read is told in the log', async (t) => {
   await openState(box.statePath, box.machine.log);
   assert.match(box.machine.lines.join('\n'), /state\.json is damaged/);
 });
+
+test('a wall clock that is set moves the times of what was told before', async (t) => {
+  const box = new Box(t);
+  const daemon = await box.daemon();
+  await start(daemon, appSpec());
+  const since = () => daemon.list().map(({ state }) => ('since' in state ? state.since : null));
+  const [before = null] = since();
+  assert.ok(before !== null);
+  for (const ahead of [3_600_000, -3_600_000, 0]) {
+    box.machine.setClock(ahead);
+    assert.deepEqual(since(), [before + ahead]);
+  }
+  box.machine.setClock(5000);
+  await silence(box, daemon);
+  const next = await box.daemon();
+  assert.deepEqual(
+    next.list().map(({ state }) => 'since' in state && state.since),
+    [before + 5000],
+  );
+});
+
+describe('a supervisor that cannot be started', () => {
+  const again = Object.assign(new Error('spawn node EAGAIN'), { code: 'EAGAIN' });
+
+  test('is told, and tried again until its apps run', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    box.machine.startFailure = again;
+    const [outcome] = await start(daemon, appSpec());
+    assert.equal(outcome?.reason, 'its supervisor cannot be started: the machine is short of processes (EAGAIN)');
+    assert.match(String(outcome?.hint), /it is tried again/);
+    const [view] = daemon.list();
+    assert.deepEqual(view?.state.kind === 'backoff' && view.state.reason, outcome?.reason);
+    for (let round = 0; round < 10; round++) {
+      t.mock.timers.tick(15_000);
+      await turn();
+    }
+    assert.deepEqual(states(daemon), ['0 api backoff']);
+    box.machine.startFailure = null;
+    t.mock.timers.tick(15_000);
+    await turn();
+    assert.deepEqual(states(daemon), ['0 api online']);
+  });
+
+  test('is tried no more for what was stopped or deleted meanwhile', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    box.machine.startFailure = again;
+    await start(daemon, appSpec({ name: 'a' }), appSpec({ name: 'b' }));
+    await daemon.operate({ kind: 'stop', selectors: ['a'] });
+    await daemon.operate({ kind: 'delete', selectors: ['b'] });
+    assert.deepEqual(states(daemon), ['0 a stopped']);
+    box.machine.startFailure = null;
+    t.mock.timers.tick(15_000);
+    await turn();
+    assert.deepEqual([states(daemon), box.machine.supervisors.size], [['0 a stopped'], 0]);
+  });
+
+  test('after its death is tried again, and goes on with its apps', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec());
+    const before = pids(daemon);
+    box.machine.startFailure = again;
+    const dead = box.machine.shared;
+    dead.die();
+    await until(() => box.machine.lines.some((line) => line.includes('EAGAIN')));
+    box.machine.startFailure = null;
+    await until(() => states(daemon)[0] === '0 api online');
+    assert.deepEqual(pids(daemon), before);
+  });
+});
+
+describe('a supervisor that stands still while a daemon starts', () => {
+  test('holds up no question, and what it runs is known when it goes on', async (t) => {
+    const box = new Box(t);
+    const first = await box.daemon();
+    await start(first, appSpec({ name: 'a' }), clusterSpec({ name: 'c' }));
+    await start(first, appSpec({ name: 'gone' }));
+    const before = pids(first);
+    await silence(box, first);
+    const { shared } = box.machine;
+    let goOn: () => void = () => {};
+    shared.stands = new Promise((resolve) => {
+      goOn = resolve;
+    });
+    const next = await box.daemon();
+    assert.deepEqual(states(next), ['0 a backoff', '1 c online', '2 gone backoff']);
+    goOn();
+    await until(() => states(next)[0] === '0 a online');
+    assert.deepEqual([pids(next), shared.ports.launcher.processes.length], [before, 2]);
+  });
+});
+
+/** What happens by real timers, of some hundred milliseconds. */
+async function until(holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!holds() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.ok(holds());
+}

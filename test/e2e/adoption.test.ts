@@ -159,7 +159,7 @@ test('an app keeps no more listeners however often its supervisor is killed', as
   // Node listens once more for the first new channel.
   assert.ok(
     after.every((number, at) => number <= (counts(before)[at] ?? 0) + 1),
-    `${before} -> ${after}`,
+    `${before} -> ${after.join()}`,
   );
 });
 

@@ -15,6 +15,8 @@ export class FakeSupervisor {
   readonly runs: RunParams[] = [];
   readonly supervisor: Supervisor;
   ended = false;
+  /** Set, and it answers nothing until that has happened. */
+  stands: Promise<void> | null = null;
   readonly #sockets: Socket[] = [];
   readonly #peers: Peer[] = [];
 
@@ -33,7 +35,12 @@ export class FakeSupervisor {
     if (this.ended) throw new Error('ECONNREFUSED');
     const [near, far] = duplexPair() as unknown as [Socket, Socket];
     this.#sockets.push(near, far);
-    const peer = new Peer(far, { onRequest: (method, params) => this.#answer(method, params) });
+    const peer = new Peer(far, {
+      onRequest: async (method, params) => {
+        await this.stands;
+        return this.#answer(method, params);
+      },
+    });
     this.#peers.push(peer);
     const daemon = new Peer(near, handlers);
     peer.hello({ role: 'supervisor', version: this.version, protocol: this.protocol, pid: 1 });
@@ -100,7 +107,11 @@ export class FakeMachine implements DaemonPorts {
     return supervisor.connect(handlers);
   };
 
+  /** Set, and no supervisor can be started. */
+  startFailure: Error | null = null;
+
   readonly startSupervisor = async (key: string, exec: string): Promise<void> => {
+    if (this.startFailure) throw this.startFailure;
     const before = this.supervisors.get(key);
     // Its lock lets no other one through.
     if (before && !before.ended) return;
@@ -121,7 +132,17 @@ export class FakeMachine implements DaemonPorts {
     this.lines.push(line);
   };
 
-  readonly now = (): number => this.#now++;
+  readonly now = (): number => this.#now++ + this.ahead;
+  readonly elapsed = (): number => this.#now++;
+
+  readonly epoch = (): number => this.ahead;
+  /** By how much the wall clock was set ahead since the machine started. */
+  ahead = 0;
+
+  setClock(ahead: number): void {
+    this.ahead = ahead;
+    for (const { ports } of this.supervisors.values()) ports.clock.ahead = ahead;
+  }
 
   /** The only supervisor whose key is not `shared`. */
   get clusterSupervisor(): FakeSupervisor {
