@@ -55,16 +55,17 @@ const complain = (line: string): void =>
   console.error(`${new Date().toISOString()} supervisor ${key} [${process.pid}] ${line}`);
 const bootstrap = join(__dirname, 'bootstrap.cjs');
 const attachPath = attachSocket(home, key);
+const ledgerPath = supervisorLedger(home, key);
 const attachServer = new AttachServer(attachPath);
 const launcher = key === SHARED_SUPERVISOR ? forkLauncher : clusterLauncher;
 let broadcast: (event: string, data: unknown) => void = () => {};
 const supervisor = new Supervisor(
   {
     clock: systemClock,
-    launcher: launcher(bootstrap, attachServer, attachPath),
+    launcher: launcher(bootstrap, attachServer, { socket: attachPath, ledger: ledgerPath }),
     logs: logStore(home.run, key, endHolders),
     pidFiles: pidFiles(complain),
-    ledger: fileLedger(supervisorLedger(home, key)),
+    ledger: fileLedger(ledgerPath),
     complain,
     portOwner,
     prober,

@@ -83,7 +83,7 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
     // One that takes nobody in is not asked all the time.
     const firstMs = welcome ? FIRST_RETRY_MS : LONGEST_RETRY_MS;
     welcome = false;
-    attach(own.socket, firstMs, {
+    attach(own, firstMs, {
       bind: (fd) => {
         end();
         bind(fd);
@@ -125,17 +125,16 @@ interface Attempts {
 }
 
 /** Tries until somebody accepts, or nobody ever will. */
-function attach(path: string, firstMs: number, { bind, giveUp }: Attempts): void {
+function attach({ socket: path, ledger }: Identity, firstMs: number, { bind, giveUp }: Attempts): void {
   const { Socket: NetSocket } = require('node:net') as typeof import('node:net');
   const { existsSync } = require('node:fs') as typeof import('node:fs');
-  const { dirname } = require('node:path') as typeof import('node:path');
   let retryMs = firstMs;
   const attempt = (): void => {
     const socket = new NetSocket();
     // Nothing of what comes may be read before the channel does.
     socket.pause();
     socket.once('error', ({ code = '' }: NodeJS.ErrnoException) => {
-      if (FINAL.has(code) || !existsSync(dirname(path))) return giveUp();
+      if (FINAL.has(code) || !existsSync(ledger)) return giveUp();
       setTimeout(attempt, retryMs);
       retryMs = Math.min(retryMs * 1.2, LONGEST_RETRY_MS);
     });

@@ -1,5 +1,6 @@
 import cluster, { type Address, type Worker } from 'node:cluster';
 import { type BalanceSpec, programToRun } from '../domain/app-spec.ts';
+import type { AttachPoint } from '../protocol/ipc.ts';
 import type { Slot } from '../protocol/messages.ts';
 import type { Launcher } from '../supervisor/ports.ts';
 import { isSame } from './adopted-child.ts';
@@ -22,9 +23,9 @@ interface ForkedWorker {
 
 /**
  * Starts instances as workers of this process, which is the primary of Node's cluster module.
- * @param attachPath where the server of the next supervisor will be.
+ * @param attachTo where apps find the next supervisor.
  */
-export function clusterLauncher(bootstrap: string, server: AttachServer, attachPath: string): Launcher {
+export function clusterLauncher(bootstrap: string, server: AttachServer, attachTo: AttachPoint): Launcher {
   let balance: BalanceSpec = { mode: 'auto', cookie: null };
   let user: User = { uid: null, gid: null };
   const sockets = new SharedSockets(
@@ -34,7 +35,7 @@ export function clusterLauncher(bootstrap: string, server: AttachServer, attachP
   let closing: NodeJS.Timeout | null = null;
   const optionsFor = ({ index }: Slot, held: boolean): ChildOptions => ({
     ownGroup: false,
-    attachTo: attachPath,
+    attachTo,
     shared: { sockets, slot: index, held },
   });
   return {

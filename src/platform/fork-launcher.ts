@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { type AppSpec, programToRun } from '../domain/app-spec.ts';
+import type { AttachPoint } from '../protocol/ipc.ts';
 import type { Launcher, LaunchRequest } from '../supervisor/ports.ts';
 import { asUser, lend } from './as-user.ts';
 import type { AttachServer } from './attach-server.ts';
@@ -10,12 +11,12 @@ import { adoptChild, type ChildOptions, watchChild } from './watch-child.ts';
 
 /**
  * Starts each instance as a process of its own, the leader of its own process group.
- * @param attachPath where the server of the next supervisor will be.
+ * @param attachTo where apps find the next supervisor.
  */
-export function forkLauncher(bootstrap: string, server: AttachServer, attachPath: string): Launcher {
+export function forkLauncher(bootstrap: string, server: AttachServer, attachTo: AttachPoint): Launcher {
   const optionsFor = ({ program }: AppSpec): ChildOptions => ({
     ownGroup: true,
-    attachTo: program.runtime === 'node' ? attachPath : null,
+    attachTo: program.runtime === 'node' ? attachTo : null,
   });
   return {
     launch: (request, on) => {

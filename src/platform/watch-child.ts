@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import type { Exit } from '../domain/restart-policy.ts';
 import { shortageOf } from '../domain/shortage.ts';
-import { IPC_CMD, type IpcEnvelope, type ToApp } from '../protocol/ipc.ts';
+import { type AttachPoint, IPC_CMD, type IpcEnvelope, type ToApp } from '../protocol/ipc.ts';
 import { parseFromApp } from '../protocol/ipc-schema.ts';
 import type { ProcessEvent, RunIdentity, RunningProcess } from '../supervisor/ports.ts';
 import { AdoptedChild, isSame, type WatchedChild } from './adopted-child.ts';
@@ -21,8 +21,8 @@ const LAST_MESSAGES_MS = 200;
 
 export interface ChildOptions {
   readonly ownGroup: boolean;
-  /** Of a Node.js app: the path where it finds the next supervisor; null for another program. */
-  readonly attachTo: string | null;
+  /** Of a Node.js app: where it finds the next supervisor; null for another program. */
+  readonly attachTo: AttachPoint | null;
   /** Of one that has just been started. */
   readonly trace?: Trace;
   /** Of a worker of a cluster: where its sockets come from, and its place in the app. */
@@ -47,9 +47,9 @@ export function watchChild(
   return running;
 }
 
-function sayIdentity(child: WatchedChild, socket: string | null, token: string | null): void {
-  if (socket === null || token === null) return;
-  const body: ToApp = { kind: 'identity', socket, token };
+function sayIdentity(child: WatchedChild, attachTo: AttachPoint | null, token: string | null): void {
+  if (attachTo === null || token === null) return;
+  const body: ToApp = { kind: 'identity', ...attachTo, token };
   child.send({ cmd: IPC_CMD, body } satisfies IpcEnvelope<ToApp>, () => {});
 }
 

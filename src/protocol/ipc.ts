@@ -112,9 +112,14 @@ export type ToSockets =
 export interface Identity {
   /** The unix socket on which the next supervisor awaits the apps of this one. */
   readonly socket: string;
+  /** As long as this file is there, somebody may come. */
+  readonly ledger: string;
   /** A secret between this process and its supervisors. */
   readonly token: string;
 }
+
+/** Where the apps of a supervisor find the next one. */
+export type AttachPoint = Omit<Identity, 'token'>;
 
 export interface AppError {
   readonly message: string;
