@@ -109,6 +109,19 @@ for (const [mode, flags, log] of [
     assert.deepEqual(box.log(log).match(/^of earlier runs: .*$/gm), Array(3).fill('of earlier runs: nothing'));
   });
 
+  test(`${mode} mode: its next supervisor finds it too`, async (t) => {
+    const box = await sandbox(t);
+    await start(box);
+    const left = await leftBy(box, log);
+    const [before] = await box.app('app');
+    const [supervisor = 0] = box.supervisors();
+    process.kill(supervisor, 'SIGKILL');
+    await until(() => box.supervisors().some((pid) => pid !== supervisor), 'another supervisor');
+    await until(async () => (await box.app('app'))[0]?.pid === before?.pid, 'the app to be taken over');
+    await box.ok('stop', 'app');
+    assertGone(left, 'stop');
+  });
+
   test(`${mode} mode: with treekill: false it stays`, async (t) => {
     const box = await sandbox(t);
     await start(box, '--no-treekill');
