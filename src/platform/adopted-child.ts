@@ -75,7 +75,9 @@ export class AdoptedChild extends EventEmitter implements WatchedChild {
     return false;
   }) as ChildProcess['send'];
 
-  readonly kill = (signal: NodeJS.Signals): boolean => this.look() && sendSignal(this.pid, signal);
+  /** Its pid may be a stranger's since the last close look. */
+  readonly kill = (signal: NodeJS.Signals): boolean =>
+    isSame(this.pid, this.#startTime) && sendSignal(this.pid, signal);
 
   /** Nobody watches it any more. */
   leave(): void {
