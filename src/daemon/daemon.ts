@@ -439,6 +439,7 @@ function blank(key: string, { id, index }: Slot): InstanceSnapshot {
     lastExit: null,
     exits: [],
     unhealthy: null,
+    lost: null,
     listens: [],
     draining: [],
     generation: 0,

@@ -45,6 +45,13 @@ export interface AppRecord {
   readonly origin: string | null;
 }
 
+/** Lines that could not be kept in a log. */
+export interface LostLines {
+  readonly lines: number;
+  /** Why more are being lost; null when none are any more. */
+  readonly because: string | null;
+}
+
 /** One instance as its supervisor sees it. */
 export interface InstanceSnapshot {
   readonly key: string;
@@ -58,6 +65,8 @@ export interface InstanceSnapshot {
   readonly exits: readonly LastExit[];
   /** Why it is not well, though it is online; else null. */
   readonly unhealthy: string | null;
+  /** Of its logs; null for none. */
+  readonly lost: LostLines | null;
   /** What the running process listens on, such as `0.0.0.0:3000`. */
   readonly listens: readonly string[];
   /** Processes of earlier generations that still finish their work. */

@@ -67,7 +67,12 @@ export class Supervisor {
       throw new UpkeepError('APP_BUSY', `an operation on ${name} is running`);
     }
     await this.#ports.launcher.quiesce();
+    this.#ports.logs.leave();
     this.#ports.ledger.write(HANDED_OVER, true);
+  }
+
+  reopenLogs(): void {
+    this.#ports.logs.reopen();
   }
 
   snapshot(): readonly AppSnapshot[] {

@@ -198,7 +198,7 @@ describe('stderrTail', () => {
     const capture = open();
     write(capture, 'out\n', 'first run\n');
     assert.deepEqual(capture.stderrTail(), ['first run']);
-    capture.markRun();
+    capture.markRun(appSpec());
     assert.deepEqual(capture.stderrTail(), []);
     write(capture, '', 'second run\nends');
     assert.deepEqual(capture.stderrTail(), ['second run', 'ends']);
