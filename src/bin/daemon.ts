@@ -7,12 +7,17 @@ import { Daemon } from '../daemon/daemon.ts';
 import { openState } from '../daemon/open-state.ts';
 import type { DaemonPorts } from '../daemon/ports.ts';
 import { serveDaemon } from '../daemon/server.ts';
+import { boundFile, emptyLogs, trimLogs } from '../logs/log-space.ts';
 import { Sampler } from '../metrics/sampler.ts';
 import { acquireLock } from '../platform/lock.ts';
 import { readProcesses } from '../platform/process-table.ts';
 import { makeHome, resolveHome, SHARED_SUPERVISOR, supervisorLedger, supervisorSocket } from '../protocol/home.ts';
 import { removeStatus, STATUS_EVERY_MS, writeStatus } from '../protocol/status-file.ts';
 import { VERSION } from '../protocol/version.ts';
+
+const TRIM_EVERY_MS = 60_000;
+/** Of the daemon's own log; as much again is kept in `daemon.log.1`. */
+const MOST_LOG_BYTES = 10 * 1024 * 1024;
 
 void main();
 
@@ -24,7 +29,11 @@ async function main(): Promise<void> {
   process.chdir('/');
   const logFd = openSync(home.daemonLog, 'a', 0o600);
   const log = (line: string): void => {
-    writeSync(logFd, `${new Date().toISOString()} [${process.pid}] ${line}\n`);
+    try {
+      writeSync(logFd, `${new Date().toISOString()} [${process.pid}] ${line}\n`);
+    } catch {
+      // The disk is full, say: that ends nothing.
+    }
   };
   // A bug ends the daemon and nothing else: a supervisor starts the next one.
   process.on('uncaughtExceptionMonitor', (error) => log(`fatal: ${error.stack}`));
@@ -65,6 +74,8 @@ async function main(): Promise<void> {
         return null;
       }
     },
+    emptyLogs,
+    trimLogs: (specs) => trimLogs(home.logs, specs),
     log,
     now: () => Date.now(),
   };
@@ -93,6 +104,16 @@ async function main(): Promise<void> {
     daemon.sample();
     daemon.publish();
   }, STATUS_EVERY_MS);
+  setInterval(() => {
+    void daemon.trimLogs();
+    try {
+      boundFile(logFd, home.daemonLog, MOST_LOG_BYTES);
+    } catch (error) {
+      log(`cannot bound this log: ${(error as Error).message}`);
+    }
+  }, TRIM_EVERY_MS);
+  // As with pm2, for programs that move logs away.
+  process.on('SIGUSR2', () => void daemon.reloadLogs());
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       log(`ended by ${signal}`);

@@ -42,6 +42,7 @@ process.title = `upkeep supervisor ${key} ${root}`;
 for (const name of Object.keys(process.env)) delete process.env[name];
 // Ends by command only: a signal meant for a terminal's process group must not take the apps along.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+process.on('SIGUSR2', () => supervisor.reopenLogs());
 
 const holder = acquireLock(supervisorLock(home, key));
 if (holder !== null) {

@@ -77,7 +77,7 @@ export const MISSING_COMMANDS: Readonly<Record<string, string>> = {
   resurrect: 'not needed: the next command after a reboot starts what ran before',
   ...Object.fromEntries(
     (
-      'startup unstartup cleardump monit dashboard dash imonit deepUpdate reloadLogs logrotate attach send trigger serve ' +
+      'startup unstartup cleardump monit dashboard dash imonit deepUpdate logrotate attach send trigger serve ' +
       'expose deploy install uninstall create inspect report slist sysinfos completion init ecosystem examples set get ' +
       'unset multiset conf config pull forward backward link unlink open monitor unmonitor plus login logout'
     )
@@ -205,19 +205,32 @@ export const COMMANDS: readonly Command[] = [
     args: '[targets...]',
     summary: 'show the last lines of the logs, then follow them',
     options: [
-      ['--lines <count>', 'how many of the last lines of each instance (15)'],
+      ['--lines <count>', 'how many of the last lines of each instance (15; with --since all)'],
+      ['--since <time>', 'only what was written since: 10m, 2h, 1d, 14:30, "2025-12-31 14:30"'],
+      ['--until <time>', 'only what was written until then'],
+      ['--grep <regex>', 'only lines that match; /regex/i for any case'],
+      ['--level <level>', 'of lines in JSON, only those of this level and above: debug, info, warn, error ...'],
       ['--nostream', 'do not follow'],
       ['--out', 'stdout only'],
       ['--err', 'stderr only'],
       ['--raw', 'the lines as they are, without the name of the app'],
+      ['--json', 'each line as an object of JSON'],
+      ['--format', 'each line as timestamp=... app=... id=... type=... message=...'],
+      ['--timestamp [format]', 'with the time at which it was written, such as HH:mm:ss.SSS'],
+      ['--highlight <text>', 'highlight this text'],
     ],
     load: async () => (await import('./commands/logs.ts')).logs,
   },
   {
     name: 'flush',
     args: '[targets...]',
-    summary: 'empty the log files',
+    summary: 'empty the log files, and remove what was set aside of them',
     load: async () => (await import('./commands/flush.ts')).flush,
+  },
+  {
+    name: 'reloadLogs',
+    summary: 'open all log files anew, as after another program has moved them away',
+    load: async () => (await import('./commands/flush.ts')).reloadLogs,
   },
   {
     name: 'id',

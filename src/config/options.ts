@@ -30,7 +30,7 @@ export const SCHEMAS = {
   merge_logs: value.flag,
   disable_logs: value.flag,
   time: value.flag,
-  log_date_format: value.text,
+  log_date_format: value.dateFormat,
   log_type: anyOf('json', 'plain', 'raw'),
   log_max_size: value.size,
   log_rotate_interval: anyOf('never', 'hourly', 'daily', 'weekly', 'monthly'),

@@ -74,6 +74,12 @@ export const size: v.GenericSchema<unknown, number> = v.union(
   'expected bytes, or a text such as 300M or 1G',
 );
 
+export const dateFormat: v.GenericSchema<unknown, string> = v.pipe(
+  text,
+  v.maxLength(200, 'expected at most 200 characters'),
+  v.check((format) => !format.includes('\n'), 'must be one line'),
+);
+
 /** null for false; `local` for true; else where a syslog server is. */
 export const syslog: v.GenericSchema<unknown, string | null> = v.union(
   [

@@ -222,6 +222,28 @@ export class Daemon {
     return updates.map((update) => ({ ...update, apps: update.apps.map(named) }));
   }
 
+  /** @returns the logs that were emptied. */
+  async flushLogs(selectors: readonly string[]): Promise<readonly string[]> {
+    const instances = this.describe(selectors).flatMap((app) => app.instances);
+    const paths = new Set(instances.flatMap(({ logs }) => [logs.out, logs.error, logs.combined]));
+    const emptied = this.#ports.emptyLogs([...paths].filter((path) => path !== null));
+    await this.#supervisors.reopenLogs();
+    return emptied;
+  }
+
+  async reloadLogs(): Promise<Record<string, never>> {
+    await this.#supervisors.reopenLogs();
+    return {};
+  }
+
+  async trimLogs(): Promise<void> {
+    try {
+      await this.#ports.trimLogs(this.#registry.apps.map(({ spec }) => spec.logs));
+    } catch (error) {
+      this.#ports.log(`cannot look through the logs: ${(error as Error).message}`);
+    }
+  }
+
   /** Stops all instances and forgets them. @returns how many processes were stopped. */
   async kill(): Promise<number> {
     this.#registry.clear();

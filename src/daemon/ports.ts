@@ -1,3 +1,4 @@
+import type { LogSpec } from '../domain/app-spec.ts';
 import type { InstanceView } from '../protocol/messages.ts';
 import type { Peer, PeerHandlers } from '../protocol/peer.ts';
 
@@ -17,6 +18,10 @@ export interface DaemonPorts {
   readonly writeStatus: (instances: readonly InstanceView[]) => void;
   /** Where a path leads, all symbolic links resolved; null where it leads nowhere. */
   readonly resolveLinks: (path: string) => string | null;
+  /** Empties logs, and removes what was set aside of them. @returns those that are there. */
+  readonly emptyLogs: (paths: readonly string[]) => readonly string[];
+  /** Removes the oldest logs until those of all apps, also of apps that are gone, are within their limit. */
+  readonly trimLogs: (specs: readonly LogSpec[]) => Promise<void>;
   readonly log: (line: string) => void;
   readonly now: () => number;
 }

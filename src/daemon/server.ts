@@ -1,4 +1,4 @@
-import { chmodSync, rmSync, truncateSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { signalName } from '../domain/signal-name.ts';
 import { UpkeepError } from '../protocol/errors.ts';
@@ -46,7 +46,8 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
     rollback: ({ selectors }) => daemon.rollback(selectors),
     scale: ({ selector, change }) => daemon.scale(selector, change),
     signal: ({ selectors, signal }) => daemon.signal(selectors, knownSignal(signal)),
-    flush: ({ selectors }) => flush(daemon, selectors),
+    flush: ({ selectors }) => daemon.flushLogs(selectors),
+    reloadLogs: () => daemon.reloadLogs(),
     leave: async () => {
       await allEnd(underWay);
       await daemon.leave();
@@ -117,20 +118,4 @@ function knownSignal(given: string): string {
   const name = signalName(given);
   if (name === null) throw new UpkeepError('SIGNAL_UNKNOWN', `there is no signal ${given}`);
   return name;
-}
-
-/** Empties the log files. @returns their paths. */
-function flush(daemon: Daemon, selectors: readonly string[]): string[] {
-  const instances = daemon.describe(selectors).flatMap((app) => app.instances);
-  const paths = new Set(instances.flatMap(({ logs }) => [logs.out, logs.error, logs.combined]));
-  return [...paths].flatMap((path) => {
-    if (path === null || path.startsWith('/dev/')) return [];
-    try {
-      truncateSync(path);
-      return path;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw error;
-    }
-  });
 }

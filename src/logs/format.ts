@@ -2,16 +2,28 @@ import { isUtf8 } from 'node:buffer';
 import dayjs from 'dayjs';
 import { type AppSpec, programToRun } from '../domain/app-spec.ts';
 import { LineSplitter } from './line-splitter.ts';
+import { ownFields } from './own-fields.ts';
 
 const NEWLINE = 10;
 const QUOTE = 34;
 const BACKSLASH = 92;
 const OPEN_BRACE = 123;
 const CLOSE_BRACE = 125;
+const MESSAGE = ',"message":"';
+const END = '"}\n';
 
-/** What is formatted is passed on in pieces of at most this size. All formats share the buffer, as each piece is used up at once. */
+/**
+ * Where formats work, shared by all, as each piece is used up before the next is made: first what is to be formatted, then
+ * what becomes of it, then what each line begins with. Within one buffer, bytes are moved without making objects for
+ * each line. Pages that are never touched take no memory.
+ */
+const INPUT_BYTES = 2 * 1024 * 1024;
 const PIECE_BYTES = 256 * 1024;
-const piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+const HEAD_BYTES = 64 * 1024;
+const PIECE = INPUT_BYTES;
+const HEAD = PIECE + PIECE_BYTES;
+const area = Buffer.allocUnsafeSlow(INPUT_BYTES + PIECE_BYTES + HEAD_BYTES);
+const words = new Int32Array(area.buffer, 0, INPUT_BYTES / 4);
 
 /** Takes bytes as they come from one stream of an instance, and passes them on as its log has them. */
 export interface Format {
@@ -45,13 +57,22 @@ export function formatOf(origin: Origin, emit: Emit, now: () => number): Format 
   return { holds: false, push: emit, flush: () => {}, take: () => NOTHING, goOn: () => {}, setSpec: () => {} };
 }
 
-/** Makes lines of upkeep's own, as the logs of this spec have their lines. */
+/** Makes lines of upkeep's own, as the logs of this spec have their lines. Not in the area: it may be in use. */
 export function noteOf(origin: Origin, now: () => number): (text: string) => Buffer {
+  const { type, dateFormat } = origin.spec.logs;
   return (text) => {
-    const parts: Buffer[] = [];
-    formatOf(origin, (bytes) => parts.push(Buffer.from(bytes)), now).push(Buffer.from(`upkeep: ${text}\n`));
-    return Buffer.concat(parts);
+    const message = `upkeep: ${text}`;
+    if (type === 'json') {
+      const own = JSON.stringify({ message });
+      return Buffer.from(`${jsonFields(origin, releaseOf(origin.spec), now())},${own.slice(1)}\n`);
+    }
+    const stamp = dateFormat === null ? '' : stampOf(dateFormat, now());
+    return Buffer.from(`${message.replace(/^/gm, () => stamp)}\n`);
   };
+}
+
+function stampOf(dateFormat: string, at: number): string {
+  return `${dayjs(at).format(dateFormat)}: `;
 }
 
 /** Begins each line with the time. Bytes are passed on at once, unfinished lines too. */
@@ -65,28 +86,30 @@ class TimeFormat implements Format {
   constructor(dateFormat: string, emit: Emit, now: () => number) {
     this.#emit = emit;
     this.#now = now;
-    this.#stamp = oncePerMs((at) => Buffer.from(`${dayjs(at).format(dateFormat)}: `));
+    this.#stamp = oncePerMs((at) => Buffer.from(stampOf(dateFormat, at)));
   }
 
   push(bytes: Buffer): void {
     const stamp = this.#stamp(this.#now());
-    let filled = 0;
+    area.set(bytes);
+    area.set(stamp, HEAD);
+    let filled = PIECE;
     for (let at = 0; at < bytes.length; ) {
       const end = bytes.indexOf(NEWLINE, at) + 1 || bytes.length;
-      if (filled + stamp.length + end - at > PIECE_BYTES) {
-        this.#emit(piece.subarray(0, filled));
-        filled = 0;
+      if (filled + stamp.length + end - at > HEAD) {
+        this.#emit(area.subarray(PIECE, filled));
+        filled = PIECE;
       }
       if (!this.#inLine) {
-        piece.set(stamp, filled);
+        area.copyWithin(filled, HEAD, HEAD + stamp.length);
         filled += stamp.length;
       }
-      piece.set(bytes.subarray(at, end), filled);
+      area.copyWithin(filled, at, end);
       filled += end - at;
-      this.#inLine = bytes[end - 1] !== NEWLINE;
+      this.#inLine = area[end - 1] !== NEWLINE;
       at = end;
     }
-    if (filled > 0) this.#emit(piece.subarray(0, filled));
+    if (filled > PIECE) this.#emit(area.subarray(PIECE, filled));
   }
 
   flush(): void {
@@ -107,7 +130,7 @@ class TimeFormat implements Format {
 }
 
 /** What JSON does not have as it is in a text: 1. */
-const ESCAPED = Uint8Array.from({ length: 256 }, (_, byte) =>
+const SPECIAL = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte < 32 || byte === QUOTE || byte === BACKSLASH ? 1 : 0,
 );
 const ESCAPES = Array.from({ length: 256 }, (_, byte) =>
@@ -116,15 +139,13 @@ const ESCAPES = Array.from({ length: 256 }, (_, byte) =>
 /** No byte becomes longer than this in a text of JSON. */
 const LONGEST_ESCAPE = 6;
 
-/** Fields of upkeep's: the app's own of these names are kept under `app_` and the name. */
-const RESERVED: ReadonlySet<string> = new Set(['time', 'app', 'instance', 'stream', 'release']);
-
 /** Makes each line an object of JSON. A line that is one keeps its fields. */
 class JsonFormat implements Format {
   readonly holds = true;
   readonly #origin: Origin;
   readonly #emit: Emit;
   readonly #splitter: LineSplitter;
+  /** What a line that is a text begins with. */
   readonly #head: (now: number) => Buffer;
   readonly #now: () => number;
   #release: string;
@@ -135,10 +156,12 @@ class JsonFormat implements Format {
     this.#now = now;
     this.#release = releaseOf(origin.spec);
     this.#splitter = new LineSplitter((lines, cut) => {
-      if (cut) this.#emitObject({ message: lines.toString('utf8'), cut: true });
-      else this.#format(lines);
+      if (cut) {
+        const own = JSON.stringify({ message: lines.toString('utf8'), cut: true });
+        this.#emit(Buffer.from(`${this.#fields(this.#now())},${own.slice(1)}\n`));
+      } else this.#format(lines);
     });
-    this.#head = oncePerMs((at) => Buffer.from(this.#fields(at)));
+    this.#head = oncePerMs((at) => Buffer.from(`${this.#fields(at)}${MESSAGE}`));
   }
 
   push(bytes: Buffer): void {
@@ -163,81 +186,79 @@ class JsonFormat implements Format {
 
   /** @param lines whole ones. */
   #format(lines: Buffer): void {
-    // Text of another encoding is made what JSON may hold.
+    // What is no text in UTF-8 is made what JSON may hold.
     const bytes = isUtf8(lines) ? lines : Buffer.from(lines.toString('utf8'));
-    const head = this.#head(this.#now());
-    let filled = 0;
-    let special = -1;
-    for (let at = 0; at < bytes.length; ) {
+    const now = this.#now();
+    const head = this.#head(now);
+    area.set(bytes);
+    area.set(head, HEAD);
+    let filled = PIECE;
+    for (let at = 0, next = 0; at < bytes.length; at = next) {
       const end = bytes.indexOf(NEWLINE, at);
-      const length = end - at;
-      if (filled + head.length + length * LONGEST_ESCAPE + 32 > PIECE_BYTES) {
-        if (filled > 0) this.#emit(piece.subarray(0, filled));
-        filled = 0;
+      next = end + 1;
+      if (filled + head.length + (end - at) * LONGEST_ESCAPE + END.length > HEAD) {
+        if (filled > PIECE) this.#emit(area.subarray(PIECE, filled));
+        filled = PIECE;
       }
-      const own = bytes[at] === OPEN_BRACE ? ownFields(bytes.toString('utf8', at, end)) : null;
-      if (head.length + length * LONGEST_ESCAPE + 32 > PIECE_BYTES) {
-        if (own === null) this.#emitObject({ message: bytes.toString('utf8', at, end) });
-        else this.#emit(Buffer.concat([head, Buffer.from(`${own}\n`)]));
-        at = end + 1;
+      const own = area[at] === OPEN_BRACE ? ownFields(bytes.toString('utf8', at, end)) : null;
+      if (head.length + (end - at) * LONGEST_ESCAPE + END.length > PIECE_BYTES) {
+        const rest = own ?? `,${JSON.stringify({ message: bytes.toString('utf8', at, end) }).slice(1)}`;
+        this.#emit(Buffer.from(`${this.#fields(now)}${rest}\n`));
         continue;
       }
-      piece.set(head, filled);
-      filled += head.length;
       if (own !== null) {
-        filled += piece.write(`${own}\n`, filled);
-        at = end + 1;
+        area.copyWithin(filled, HEAD, HEAD + head.length - MESSAGE.length);
+        filled += head.length - MESSAGE.length;
+        filled += area.write(`${own}\n`, filled);
         continue;
       }
-      filled += piece.write(',"message":"', filled);
-      // Each byte is looked at once: most lines hold nothing special and are copied as they are.
+      area.copyWithin(filled, HEAD, HEAD + head.length);
+      filled += head.length;
+      // Most lines hold nothing special.
       for (let from = at; ; ) {
-        while (special < end && (special < from || ESCAPED[bytes[special] as number] === 0)) special++;
-        const to = Math.min(special, end);
-        if (to > from) piece.set(bytes.subarray(from, to), filled);
-        filled += to - from;
-        if (to === end) break;
-        const escape = ESCAPES[bytes[to] as number] as Buffer;
-        piece.set(escape, filled);
+        const special = nextSpecial(from, end);
+        area.copyWithin(filled, from, special);
+        filled += special - from;
+        if (special === end) break;
+        const escape = ESCAPES[area[special] as number] as Buffer;
+        area.set(escape, filled);
         filled += escape.length;
-        from = to + 1;
+        from = special + 1;
       }
-      piece[filled++] = QUOTE;
-      piece[filled++] = CLOSE_BRACE;
-      piece[filled++] = NEWLINE;
-      at = end + 1;
+      area[filled++] = QUOTE;
+      area[filled++] = CLOSE_BRACE;
+      area[filled++] = NEWLINE;
     }
-    if (filled > 0) this.#emit(piece.subarray(0, filled));
+    if (filled > PIECE) this.#emit(area.subarray(PIECE, filled));
   }
 
-  #emitObject(fields: object): void {
-    this.#emit(Buffer.from(`${this.#fields(this.#now())},${JSON.stringify(fields).slice(1)}\n`));
-  }
-
-  /** The beginning of an object. */
   #fields(at: number): string {
-    const { spec, id, stream } = this.#origin;
-    const { dateFormat } = spec.logs;
-    const time = dateFormat === null ? new Date(at).toISOString() : dayjs(at).format(dateFormat);
-    const fields = { time, app: spec.name, instance: id, stream, release: this.#release };
-    return JSON.stringify(fields).slice(0, -1);
+    return jsonFields(this.#origin, this.#release, at);
   }
 }
 
-/** What follows upkeep's fields when a line is an object of JSON; null when it is none. */
-function ownFields(line: string): string | null {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(line);
-  } catch {
-    return null;
+/** The beginning of an object. */
+function jsonFields({ spec, id, stream }: Origin, release: string, at: number): string {
+  const { dateFormat } = spec.logs;
+  const time = dateFormat === null ? new Date(at).toISOString() : dayjs(at).format(dateFormat);
+  return JSON.stringify({ time, app: spec.name, instance: id, stream, release }).slice(0, -1);
+}
+
+/** Where, from `from` to `end` in the area, the first byte stands that JSON does not have as it is. */
+function nextSpecial(from: number, end: number): number {
+  let at = from;
+  for (; at < end && (at & 3) !== 0; at++) if (SPECIAL[area[at] as number] === 1) return at;
+  // Four bytes at a time: a byte below N is one that borrows when N is taken away, and is no high one.
+  for (; at + 4 <= end; at += 4) {
+    const word = words[at >> 2] as number;
+    const quote = word ^ 0x22222222;
+    const backslash = word ^ 0x5c5c5c5c;
+    const found =
+      ((word - 0x20202020) & ~word) | ((quote - 0x01010101) & ~quote) | ((backslash - 0x01010101) & ~backslash);
+    if ((found & 0x80808080) !== 0) break;
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return null;
-  const names = Object.keys(parsed);
-  if (names.length === 0) return '}';
-  if (!names.some((name) => RESERVED.has(name))) return `,${line.trim().slice(1)}`;
-  const renamed = Object.entries(parsed).map(([name, value]) => [RESERVED.has(name) ? `app_${name}` : name, value]);
-  return `,${JSON.stringify(Object.fromEntries(renamed)).slice(1)}`;
+  while (at < end && SPECIAL[area[at] as number] === 0) at++;
+  return at;
 }
 
 function releaseOf(spec: AppSpec): string {

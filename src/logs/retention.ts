@@ -22,11 +22,8 @@ export function expired(
     .filter(({ log, rotatedAt, bytes }) => {
       const count = (newer.get(log) ?? 0) + 1;
       newer.set(log, count);
+      if (count > (retain ?? Infinity) || now - (rotatedAt ?? now) > (maxAgeMs ?? Infinity)) return true;
       total += bytes;
-      return (
-        count > (retain ?? Infinity) ||
-        now - (rotatedAt ?? now) > (maxAgeMs ?? Infinity) ||
-        total > (maxTotalBytes ?? Infinity)
-      );
+      return total > (maxTotalBytes ?? Infinity);
     });
 }

@@ -15,6 +15,7 @@ import { dirname } from 'node:path';
 import type { RotationSpec } from '../domain/app-spec.ts';
 import { closeQuietly } from './fifo.ts';
 import { CUT, LONGEST_LINE_BYTES } from './line-splitter.ts';
+import { lineStartOf } from './line-start.ts';
 import { Loss } from './loss.ts';
 import { nextRotation, room, rotatedPath } from './rotation.ts';
 import { TimesWriter, timesPath } from './times.ts';
@@ -322,7 +323,7 @@ export class RotatingFile {
       this.#regular = stat.isFile();
       this.#inode = stat.ino;
       this.#size = stat.size;
-      this.#lineStart = this.#regular ? lineStartOf(this.path, stat.size) : stat.size;
+      this.#lineStart = this.#regular ? lineStartIn(this.path, stat.size) : stat.size;
       this.#checkedAt = now;
       const began = stat.birthtimeMs > 0 && stat.size > 0 ? stat.birthtimeMs : now;
       this.#rotateAt = this.#regular ? nextRotation(this.options.rotation.interval, began) : Number.POSITIVE_INFINITY;
@@ -351,20 +352,13 @@ export class RotatingFile {
   }
 }
 
-/** Where the last line of a file begins; its size when that has ended. One that is too long is not looked for. */
-function lineStartOf(path: string, size: number): number {
-  const last = Buffer.alloc(1);
+/** It may be written to, but not read. */
+function lineStartIn(path: string, size: number): number {
   let fd: number | null = null;
   try {
-    if (size === 0) return 0;
     fd = openSync(path, 'r');
-    if (readSync(fd, last, 0, 1, size - 1) < 1 || last[0] === NEWLINE) return size;
-    const tail = Buffer.alloc(Math.min(size, LONGEST_LINE_BYTES));
-    readSync(fd, tail, 0, tail.length, size - tail.length);
-    const newline = tail.lastIndexOf(NEWLINE);
-    return newline >= 0 || tail.length === size ? size - tail.length + newline + 1 : size;
+    return lineStartOf(fd, size);
   } catch {
-    // It may be written to, but not read.
     return size;
   } finally {
     if (fd !== null) closeQuietly(fd);

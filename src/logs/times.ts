@@ -106,12 +106,40 @@ function isHeader(header: Buffer, inode: number | null): boolean {
   return inode === null || header.readDoubleLE(MAGIC.length) === inode;
 }
 
+function countRecords(fd: number): number {
+  return Math.max(0, Math.floor((fstatSync(fd).size - HEADER_BYTES) / RECORD_BYTES));
+}
+
+/** @returns null where there are none of this log. */
+function openTimes(path: string, inode: number | null): number | null {
+  let fd: number;
+  try {
+    fd = openSync(timesPath(path), 'r');
+  } catch {
+    return null;
+  }
+  const header = Buffer.alloc(HEADER_BYTES);
+  if (readSync(fd, header, 0, HEADER_BYTES, 0) === HEADER_BYTES && isHeader(header, inode)) return fd;
+  closeSync(fd);
+  return null;
+}
+
+/** Whether this file was that log, also when it was compressed since; null where that is not known. */
+export function wasLog(path: string, inode: number): boolean | null {
+  const any = openTimes(path, null);
+  if (any === null) return null;
+  closeSync(any);
+  const own = openTimes(path, inode);
+  if (own !== null) closeSync(own);
+  return own !== null;
+}
+
 const BLOCK_RECORDS = 341;
 
 /** Looks times up, without reading more than it must. */
 export class TimesReader {
   readonly #fd: number | null;
-  readonly #count: number;
+  #count: number;
   readonly #block = Buffer.alloc(BLOCK_RECORDS * RECORD_BYTES);
   #blockAt = -1;
   /** The last answer: between `from` and `to` all was written at `time`. */
@@ -121,20 +149,8 @@ export class TimesReader {
 
   /** @param inode of the log; null for a log that was compressed, which has another one since. */
   constructor(path: string, inode: number | null) {
-    let fd: number | null = null;
-    let count = 0;
-    try {
-      fd = openSync(timesPath(path), 'r');
-      const header = Buffer.alloc(HEADER_BYTES);
-      const read = readSync(fd, header, 0, HEADER_BYTES, 0);
-      if (read === HEADER_BYTES && isHeader(header, inode)) {
-        count = Math.floor((fstatSync(fd).size - HEADER_BYTES) / RECORD_BYTES);
-      }
-    } catch {
-      // There is none.
-    }
-    this.#fd = fd;
-    this.#count = count;
+    this.#fd = openTimes(path, inode);
+    this.#count = this.#fd === null ? 0 : countRecords(this.#fd);
   }
 
   /** When the byte at this offset was written; null where that is not known. */
@@ -145,6 +161,14 @@ export class TimesReader {
     this.#to = next === this.#count ? Number.POSITIVE_INFINITY : this.#offset(next);
     this.#time = next === 0 ? null : this.#timeOf(next - 1);
     return this.#time;
+  }
+
+  /** Looks for records that were added. */
+  refresh(): void {
+    if (this.#fd === null) return;
+    this.#count = countRecords(this.#fd);
+    this.#blockAt = -1;
+    this.#to = 0;
   }
 
   /** An offset before which all was written earlier than this; 0 where that is not known. */

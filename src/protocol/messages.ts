@@ -103,7 +103,10 @@ export interface DaemonMethods {
   rollback: { params: { selectors: readonly string[] }; result: readonly Outcome[] };
   scale: { params: { selector: string; change: ScaleChange }; result: readonly Outcome[] };
   signal: { params: { selectors: readonly string[]; signal: string }; result: readonly number[] };
+  /** Empties logs, and removes what was set aside of them. */
   flush: { params: { selectors: readonly string[] }; result: readonly string[] };
+  /** Opens all log files anew, as after another program has moved them away. */
+  reloadLogs: { params: Record<string, never>; result: Record<string, never> };
   /** Ends the daemon for another one to come; everything else goes on. */
   leave: { params: Record<string, never>; result: Record<string, never> };
   /** Replaces the supervisors that are of another version than this daemon. */
@@ -163,6 +166,7 @@ export interface SupervisorMethods {
   adopt: { params: { daemonCommand: readonly string[] }; result: { apps: readonly AppSnapshot[] } };
   run: { params: RunParams; result: readonly Outcome[] };
   signal: { params: { ids: readonly number[]; signal: string }; result: readonly number[] };
+  reopenLogs: { params: Record<string, never>; result: Record<string, never> };
   /** The daemon is about to end, and another one to come: it need not be brought back. */
   release: { params: Record<string, never>; result: Record<string, never> };
   /** Leaves everything to the next supervisor, and ends. Refused while an operation runs. */

@@ -48,6 +48,9 @@ export function serveSupervisor(supervisor: Supervisor, options: ServerOptions):
             const { ids, signal } = validate(supervisorParams.signal, params, method);
             return supervisor.signal(ids, signal);
           }
+          case 'reopenLogs':
+            supervisor.reopenLogs();
+            return {};
           case 'shutdown': {
             shuttingDown = true;
             const stopped = await supervisor.shutdown();

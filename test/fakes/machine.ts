@@ -69,6 +69,9 @@ export class FakeSupervisor {
         setImmediate(() => this.die());
         return {};
       }
+      case 'reopenLogs':
+        this.supervisor.reopenLogs();
+        return {};
       case 'shutdown': {
         const stopped = await this.supervisor.shutdown();
         setImmediate(() => this.die());
@@ -109,6 +112,14 @@ export class FakeMachine implements DaemonPorts {
   /** Where paths lead that are, or hold, a symbolic link. */
   readonly links = new Map<string, string>();
   readonly resolveLinks = (path: string): string | null => this.links.get(path) ?? path;
+
+  readonly emptied: string[] = [];
+  readonly emptyLogs = (paths: readonly string[]): readonly string[] => {
+    this.emptied.push(...paths);
+    return paths;
+  };
+
+  readonly trimLogs = async (): Promise<void> => {};
 
   readonly log = (line: string): void => {
     this.lines.push(line);
