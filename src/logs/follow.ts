@@ -66,7 +66,10 @@ export class LogFollower {
       const open = this.#open;
       if (!open) return lines;
       open.times.refresh();
-      if (!readOn(open, lines)) return lines;
+      if (!readOn(open, lines)) {
+        if (lines.length > 0) return lines;
+        continue;
+      }
       if (open.isBehind) {
         lines.push(...open.reader.flush());
         this.close();
@@ -79,7 +82,7 @@ export class LogFollower {
         continue;
       }
       // What was written between the last read and the renaming.
-      if (!readOn(open, lines)) return lines;
+      if (!readOn(open, lines)) continue;
       lines.push(...open.reader.flush());
       this.close();
       this.#findBehind(open.inode, null);
@@ -93,16 +96,29 @@ export class LogFollower {
   }
 
   #openNext(lines: LogLine[]): Open | null {
-    for (let next = this.#behind.shift(); next; next = this.#behind.shift()) {
-      const from = this.#behindFrom;
-      this.#behindFrom = 0;
-      const open = next.gz ? null : openFile(next.path, true, from);
-      if (open) return open;
-      const gunzipped = gunzippedLines(next, from);
-      if (gunzipped) lines.push(...gunzipped);
-      else this.#onMissed();
+    for (;;) {
+      for (let next = this.#behind.shift(); next; next = this.#behind.shift()) {
+        const from = this.#behindFrom;
+        this.#behindFrom = 0;
+        const open = next.gz ? null : openFile(next.path, true, from);
+        if (open) return open;
+        const gunzipped = gunzippedLines(next, from);
+        if (gunzipped) lines.push(...gunzipped);
+        else this.#onMissed();
+      }
+      const open = openFile(this.#path, false, 0);
+      // What was set aside before it was opened, and never read.
+      this.#behind = this.#takeNewer();
+      if (this.#behind.length === 0) return open;
+      if (open) closeFile(open);
     }
-    return openFile(this.#path, false, 0);
+  }
+
+  /** What was set aside since the last look. */
+  #takeNewer(): Segment[] {
+    const newer = rotatedOf(this.#path).filter(({ rotatedAt }) => (rotatedAt ?? 0) > this.#lastRotation);
+    this.#lastRotation = newer.at(-1)?.rotatedAt ?? this.#lastRotation;
+    return newer;
   }
 
   /**
@@ -111,13 +127,12 @@ export class LogFollower {
    * @param offset up to where that was read; null for its end.
    */
   #findBehind(inode: number, offset: number | null): void {
-    const newer = rotatedOf(this.#path).filter(({ rotatedAt }) => (rotatedAt ?? 0) > this.#lastRotation);
+    const newer = this.#takeNewer();
     const [first] = newer;
     if (!first) return;
-    this.#lastRotation = newer.at(-1)?.rotatedAt ?? 0;
     const isFirst = first.gz ? wasLog(first.path, inode) !== false : inodeOf(first.path) === inode;
     if (!isFirst) this.#onMissed();
-    this.#behind = isFirst && offset === null ? newer.slice(1) : [...newer];
+    this.#behind = isFirst && offset === null ? newer.slice(1) : newer;
     this.#behindFrom = isFirst ? (offset ?? 0) : 0;
   }
 }

@@ -67,7 +67,12 @@ export function noteOf(origin: Origin, now: () => number): (text: string) => Buf
       return Buffer.from(`${jsonFields(origin, releaseOf(origin.spec), now())},${own.slice(1)}\n`);
     }
     const stamp = dateFormat === null ? '' : stampOf(dateFormat, now());
-    return Buffer.from(`${message.replace(/^/gm, () => stamp)}\n`);
+    return Buffer.from(
+      message
+        .split('\n')
+        .map((line) => `${stamp}${line}\n`)
+        .join(''),
+    );
   };
 }
 

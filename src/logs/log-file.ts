@@ -27,6 +27,7 @@ export class LogFile {
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
   #timer: NodeJS.Timeout | null = null;
+  #gapNoted = false;
 
   /** @throws Error that names the path, where it cannot be written to. */
   constructor(path: string, options: LogFileOptions, world: FileWorld) {
@@ -96,11 +97,14 @@ export class LogFile {
   }
 
   /**
-   * Something is missing here.
+   * Something is missing here; said once.
    * @param note says so, as a line of upkeep's, and quotes what is unfinished.
    * @returns whether a line was unfinished.
    */
   noteGap(note: (unfinished: string | null) => Buffer): boolean {
+    // By another stream, or another instance.
+    if (this.#gapNoted) return false;
+    this.#gapNoted = true;
     const { inLine } = this.#file;
     this.#open = null;
     if (inLine) this.#file.replaceLine(note);

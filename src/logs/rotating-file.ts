@@ -143,6 +143,7 @@ export class RotatingFile {
   /** Sets it aside when its time has come, and tells of what was lost, also when nothing is written. */
   tick(): void {
     const now = this.#world.now();
+    this.#check(now);
     if (this.lost.since !== null) this.#recover(now);
     else if (now >= this.#rotateAt && this.#size > 0 && this.#lineStart === this.#size) this.#rotate(now);
   }

@@ -1,9 +1,11 @@
 import { Loss } from './loss.ts';
 import type { RotatingFile } from './rotating-file.ts';
 
+type QueuedFile = Pick<RotatingFile, 'append' | 'appendLater' | 'close' | 'options'>;
+
 /** Writes whole lines without blocking. What there is no room for while the disk is slow is dropped and counted. */
 export class WriteQueue {
-  readonly #file: RotatingFile;
+  readonly #file: QueuedFile;
   readonly #mostBytes: number;
   readonly #now: () => number;
   readonly #dropped = new Loss();
@@ -12,7 +14,7 @@ export class WriteQueue {
   #busy = false;
   #closing = false;
 
-  constructor(file: RotatingFile, mostBytes: number, now: () => number) {
+  constructor(file: QueuedFile, mostBytes: number, now: () => number) {
     this.#file = file;
     this.#mostBytes = mostBytes;
     this.#now = now;
