@@ -11,7 +11,9 @@ const MOST_BYTES = 4 * CHUNK_BYTES;
 const MOST_GUNZIPPED = 256 * 1024 * 1024;
 const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
 
-/** Where a follower begins. */
+/** Where a follower begins: at a place in a log, or with all that was written since a time. */
+export type Beginning = Position | { readonly since: number };
+
 export interface Position {
   readonly inode: number;
   readonly offset: number;
@@ -36,19 +38,22 @@ export class LogFollower {
   readonly #onMissed: () => void;
   #open: Open | null = null;
   #lastRotation: number;
+  #since = 0;
   /** What was set aside and is still to be read, the oldest first; the first one from an offset on. */
   #behind: Segment[] = [];
   #behindFrom = 0;
 
-  /**
-   * @param position null to read all of the file that is written to.
-   * @param onMissed called when a file was removed before it was read.
-   */
-  constructor(path: string, position: Position | null, onMissed: () => void = () => {}) {
+  /** @param onMissed called when a file was removed before it was read. */
+  constructor(path: string, beginning: Beginning, onMissed: () => void = () => {}) {
     this.#path = path;
     this.#onMissed = onMissed;
-    this.#lastRotation = position?.lastRotation ?? rotatedOf(path).at(-1)?.rotatedAt ?? 0;
-    if (!position) return;
+    if ('since' in beginning) {
+      this.#since = beginning.since;
+      this.#lastRotation = beginning.since;
+      return;
+    }
+    const position = beginning;
+    this.#lastRotation = position.lastRotation;
     const open = openFile(path, false, position.offset);
     if (open?.inode === position.inode) {
       this.#open = open;
@@ -59,7 +64,15 @@ export class LogFollower {
   }
 
   /** @returns lines that are new and have ended; when there are none, there is nothing more for now. */
-  read(): LogLine[] {
+  read(): readonly LogLine[] {
+    for (;;) {
+      const lines = this.#read();
+      const newer = lines.filter(({ time }) => time >= this.#since);
+      if (newer.length > 0 || lines.length === 0) return newer;
+    }
+  }
+
+  #read(): LogLine[] {
     const lines: LogLine[] = [];
     for (;;) {
       this.#open ??= this.#openNext(lines);

@@ -23,6 +23,7 @@ interface Opened {
 
 /** All files of a log at one moment: what is set aside, compressed or removed later changes nothing of it. */
 export class LogSnapshot {
+  readonly takenAt: number = Date.now();
   readonly #files: readonly Opened[];
   readonly #lastRotation: number;
 

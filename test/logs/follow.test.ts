@@ -15,7 +15,7 @@ function followed(t: TestContext, content: string | null) {
   if (content !== null) writeFileSync(path, content);
   const snapshot = new LogSnapshot(path, true);
   let missed = 0;
-  const follower = new LogFollower(path, snapshot.end, () => missed++);
+  const follower = new LogFollower(path, snapshot.end ?? { since: snapshot.takenAt }, () => missed++);
   snapshot.close();
   t.after(() => follower.close());
   const news = (): string[] => {
@@ -135,6 +135,19 @@ describe('across rotation', () => {
     assert.equal(missed(), 0);
   });
 
+  test('begins with what was written since a time, also where that was set aside', (t) => {
+    const path = join(tempFolder(t), 'out.log');
+    const at = (hour: number) => new Date(Date.UTC(2026, 0, 1, hour)).toISOString();
+    for (const hour of [1, 2, 3]) writeFileSync(rotatedPath(path, Date.parse(at(hour))), `${at(hour - 1)} line\n`);
+    writeFileSync(path, `${at(3)} line\n${at(4)} line\n`);
+    const follower = new LogFollower(path, { since: Date.parse(at(2)) });
+    assert.deepEqual(
+      follower.read().map(({ text }) => text),
+      [`${at(2)} line`, `${at(3)} line`, `${at(4)} line`],
+    );
+    follower.close();
+  });
+
   test('says when something was removed before it was read', (t) => {
     const { path, news, rotate, follower, missed } = followed(t, '');
     follower.close();
@@ -159,7 +172,7 @@ describe('across rotation', () => {
     appendFileSync(path, 'b\n');
     renameSync(path, rotatedPath(path, Date.now()));
     writeFileSync(path, 'c\n');
-    const follower = new LogFollower(path, snapshot.end);
+    const follower = new LogFollower(path, snapshot.end ?? assert.fail());
     assert.deepEqual(
       follower.read().map(({ text }) => text),
       ['b', 'c'],

@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LogFollower } from '../../logs/follow.ts';
+import { type Beginning, LogFollower } from '../../logs/follow.ts';
 import { LogSnapshot } from '../../logs/log-snapshot.ts';
 import { mergeLines, mergeStreams } from '../../logs/merge.ts';
 import type { LogLine } from '../../logs/read-lines.ts';
@@ -28,13 +28,12 @@ export const logs: Run = async (context, targets, options) => {
   if (!query.follow) return 0;
   if (sources.length === 0) context.out.note('nothing is logged yet; waiting');
   const follow = new Follow(context, selectors, query, show);
-  for (const [source, position] of followed) follow.add(source, position);
+  for (const [source, beginning] of followed) follow.add(source, beginning);
   await follow.run();
   return 0;
 };
 
 type Show = (lines: readonly SourceLine[]) => void;
-type Position = LogSnapshot['end'];
 
 /** @returns where what comes next begins. */
 async function showPast(
@@ -42,7 +41,7 @@ async function showPast(
   query: LogQuery,
   show: Show,
   signal: AbortSignal,
-): Promise<readonly (readonly [LogSource, Position])[]> {
+): Promise<readonly (readonly [LogSource, Beginning])[]> {
   const snapshots = sources.map((source) => ({ source, snapshot: new LogSnapshot(source.path, query.follow) }));
   try {
     if (query.count === null) {
@@ -60,7 +59,7 @@ async function showPast(
       }
       show(mergeLines([...groups.values()]));
     }
-    return snapshots.map(({ source, snapshot }) => [source, snapshot.end] as const);
+    return snapshots.map(({ source, snapshot }) => [source, snapshot.end ?? { since: snapshot.takenAt }] as const);
   } finally {
     for (const { snapshot } of snapshots) snapshot.close();
   }
@@ -83,6 +82,7 @@ class Follow {
   readonly #selectors: readonly string[];
   readonly #query: LogQuery;
   readonly #show: Show;
+  readonly #startedAt = Date.now();
   readonly #followers = new Map<string, { readonly source: LogSource; readonly follower: LogFollower }>();
   readonly #watchers = new Map<string, FSWatcher>();
   #changed: () => void = () => {};
@@ -95,12 +95,11 @@ class Follow {
     this.#show = show;
   }
 
-  /** @param position null to read all of the log that is written to. */
-  add(source: LogSource, position: Position): void {
+  add(source: LogSource, beginning: Beginning): void {
     const onMissed = (): void => {
       this.#context.out.problem(`upkeep: a part of ${source.path} was removed before it could be shown`);
     };
-    this.#followers.set(source.path, { source, follower: new LogFollower(source.path, position, onMissed) });
+    this.#followers.set(source.path, { source, follower: new LogFollower(source.path, beginning, onMissed) });
   }
 
   async run(): Promise<void> {
@@ -143,7 +142,7 @@ class Follow {
       .connectRunning()
       .then((client) => findSources(client, this.#selectors, this.#query))
       .catch(() => []);
-    for (const source of sources) if (!this.#followers.has(source.path)) this.add(source, null);
+    for (const source of sources) if (!this.#followers.has(source.path)) this.add(source, { since: this.#startedAt });
     for (const folder of new Set([...this.#followers.keys()].map((path) => dirname(path)))) {
       if (this.#watchers.has(folder)) continue;
       try {
