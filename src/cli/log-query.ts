@@ -29,6 +29,10 @@ export function readQuery(options: Options, now: number): LogQuery {
   };
 }
 
+function textOf(option: unknown): string | null {
+  return typeof option === 'string' ? option : null;
+}
+
 function lineCount(given: unknown): number | null {
   if (given === undefined) return null;
   if (typeof given === 'string' && /^\d{1,9}$/.test(given)) return Number(given);
@@ -36,9 +40,9 @@ function lineCount(given: unknown): number | null {
 }
 
 function momentOf(options: Options, name: 'since' | 'until', now: number): number | null {
-  const given = options[name];
-  if (given === undefined) return null;
-  const moment = parseMoment(String(given), now);
+  const given = textOf(options[name]);
+  if (given === null) return null;
+  const moment = parseMoment(given, now);
   if (moment !== null) return moment;
   throw new UpkeepError('USAGE', `--${name}: expected a time, got ${JSON.stringify(given)}`, {
     hint: 'such as 10m, 2h, 1d, 14:30, 2025-12-31, "2025-12-31 14:30" or 2025-12-31T13:30:00Z',
@@ -67,8 +71,9 @@ export function parseMoment(text: string, now: number): number | null {
 }
 
 function matcherOf(options: Options): (text: string) => boolean {
-  const grep = options['grep'] === undefined ? null : expressionOf(String(options['grep']));
-  const level = options['level'] === undefined ? null : levelOf(String(options['level']));
+  const [pattern, name] = [textOf(options['grep']), textOf(options['level'])];
+  const grep = pattern === null ? null : expressionOf(pattern);
+  const level = name === null ? null : levelOf(name);
   if (level === null) return grep === null ? () => true : (text) => grep.test(text);
   return (text) => (grep === null || grep.test(text)) && (levelInLine(text) ?? -1) >= level;
 }

@@ -98,9 +98,10 @@ const ALIASES: Readonly<Record<string, OptionName>> = {
 };
 
 /** Options of pm2 that change what an app does, and that upkeep does not have yet: said when they are used. */
-const NOT_YET: readonly string[] = (
-  'watch ignore_watch watch_options watch_delay ' + 'post_update port name_prefix install_url execute_command write'
-).split(' ');
+const NOT_YET: readonly string[] =
+  'watch ignore_watch watch_options watch_delay post_update port name_prefix install_url execute_command write'.split(
+    ' ',
+  );
 
 /** Options of pm2 that mean nothing here, and do no harm. */
 const WITHOUT_MEANING: readonly string[] = (

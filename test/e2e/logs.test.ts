@@ -98,7 +98,7 @@ test('of a time, matching, of a level, in other shapes', async (t) => {
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>);
   assert.deepEqual(
-    objects.map(({ time, ...rest }) => rest),
+    objects.map(({ time: _time, ...rest }) => rest),
     [
       { app: 'app', instance: 0, stream: 'out', message: 'first' },
       { app: 'app', instance: 0, stream: 'out', level: 'info', msg: 'second' },
@@ -111,7 +111,7 @@ test('of a time, matching, of a level, in other shapes', async (t) => {
   assert.match(await show('--timestamp', '[at] HH', '--lines', '3'), /^0\|app \| at \d\d: first\n/);
   box.env['FORCE_COLOR'] = '1';
   delete box.env['NO_COLOR'];
-  assert.match(await show('--highlight', 'irs', '--lines', '3'), /f\x1b\[7mirs\x1b\[27mt/);
+  assert.ok((await show('--highlight', 'irs', '--lines', '3')).includes('f\x1b[7mirs\x1b[27mt'));
   for (const [flag, value] of [
     ['--since', 'soon'],
     ['--grep', '('],

@@ -121,7 +121,7 @@ describe('by size', () => {
     write('bb\n');
     pass(1000);
     write('cc\n');
-    const [rotated = ''] = readdirSync(folder).filter((name) => /^a\.log\.\d/.test(name));
+    const rotated = readdirSync(folder).find((name) => /^a\.log\.\d/.test(name));
     const times = new TimesReader(join(folder, `${rotated}.gz`), null);
     assert.deepEqual([times.at(0), times.at(3), times.at(100)], [START, START + 1000, START + 1000]);
     times.close();

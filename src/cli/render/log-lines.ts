@@ -65,7 +65,7 @@ function highlighter(word: string): (text: string) => string {
 }
 
 /** All but tabs and colours: what else a log may hold could change the terminal. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for.
+// oxlint-disable-next-line no-control-regex -- these are what it looks for.
 const CONTROLS = /\x1b\[[\d;:]*m|[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
 
 function withoutControls(text: string): string {
