@@ -1,4 +1,4 @@
-// npm test [unit|e2e|chaos] [file-substring]: bundles the tests, then runs them with node:test.
+// npm test [unit|e2e|chaos|pressure] [file-substring]: bundles the tests, then runs them with node:test.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -15,7 +15,7 @@ run('scripts/build.mjs');
 const found = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts') && file.includes(filter))
   .filter((file) => {
-    const real = file.startsWith('e2e') || file.startsWith('chaos');
+    const real = /^(e2e|chaos|pressure)/.test(file);
     return suite === 'all' || (suite === 'unit' ? !real : file.startsWith(suite));
   })
   .toSorted();
@@ -42,5 +42,11 @@ await build({
 });
 const files = found.map((file) => relative(root, join(out, file.replace(/\.ts$/, '.mjs'))));
 // Two files at a time: the end-to-end tests start many processes of their own.
-const args = ['--enable-source-maps', '--test', '--test-concurrency=2', '--test-timeout=120000', ...files];
+const args = [
+  '--enable-source-maps',
+  '--test',
+  '--test-concurrency=2',
+  `--test-timeout=${process.env.TEST_TIMEOUT_MS ?? 120_000}`,
+  ...files,
+];
 process.exit(spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status ?? 1);

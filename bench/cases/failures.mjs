@@ -27,11 +27,14 @@ export const measure = ({ sides, rounds }) =>
         let requests = 0;
         const during = async (change, paths, options) => {
           const load = watchFailures(ports.get(side), paths, options);
-          await load.warm();
-          await change();
-          const report = await load.stop();
-          requests += report.requests;
-          return report.failures;
+          try {
+            await load.warm();
+            await change();
+          } finally {
+            await load.stop();
+          }
+          requests += load.report().requests;
+          return load.report().failures;
         };
         return {
           quick: await during(side.reload, ['/']),

@@ -33,8 +33,13 @@ export const measure = ({ sides, rounds }) =>
         return { ms: readyMs * WORKERS };
       }
       const load = watchFailures(ports.get(side), ['/', '/pid']);
-      await load.warm();
-      const { ms } = await side.reload();
-      return { ms, failed: (await load.stop()).failures };
+      try {
+        await load.warm();
+        const { ms } = await side.reload();
+        await load.stop();
+        return { ms, failed: load.report().failures };
+      } finally {
+        await load.stop();
+      }
     });
   });

@@ -48,12 +48,14 @@ export const watchFailures = (port, paths, { pauseMs = 0 } = {}) => {
   return {
     /** Until it is under way. */
     warm: () => (requests >= WARM_REQUESTS ? undefined : new Promise((resolve) => (warm = resolve))),
+    /** Some time after the change, as what follows from it may come late. */
     stop: async () => {
+      if (stopping.signal.aborted) return;
       await sleep(AFTER_MS);
       stopping.abort();
       await Promise.all(loops);
       for (const agent of agents) agent.destroy();
-      return { requests, failures };
     },
+    report: () => ({ requests, failures }),
   };
 };

@@ -1,19 +1,27 @@
-/** The daemon process: `daemon.cjs HOME`. */
+/**
+ * The daemon process: `daemon.cjs HOME`. Supervisors start it as `daemon.cjs HOME revived`, an init system as
+ * `daemon.cjs HOME kept LAUNCHER`, or `kept-until-sigterm` where that has no other signal to stop with (docs/boot.md).
+ */
 import { spawn } from 'node:child_process';
 import { existsSync, openSync, readdirSync, realpathSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectPeer } from '../client/connect.ts';
 import { Daemon } from '../daemon/daemon.ts';
+import { Dump } from '../daemon/dump.ts';
 import { openState } from '../daemon/open-state.ts';
 import type { DaemonPorts } from '../daemon/ports.ts';
 import { serveDaemon } from '../daemon/server.ts';
 import { boundFile, emptyLogs, trimLogs } from '../logs/log-space.ts';
 import { Sampler } from '../metrics/sampler.ts';
-import { acquireLock } from '../platform/lock.ts';
+import { isFirstSinceBoot } from '../platform/boot-id.ts';
+import { leaveCgroup } from '../platform/cgroups.ts';
+import { systemClock } from '../platform/clock.ts';
+import { acquireLock, lockHolder } from '../platform/lock.ts';
 import { readProcesses } from '../platform/process-table.ts';
 import { makeHome, resolveHome, SHARED_SUPERVISOR, supervisorLedger, supervisorSocket } from '../protocol/home.ts';
 import { removeStatus, STATUS_EVERY_MS, writeStatus } from '../protocol/status-file.ts';
 import { VERSION } from '../protocol/version.ts';
+import { standBy } from './stand-by.ts';
 
 const TRIM_EVERY_MS = 60_000;
 /** Of the daemon's own log; as much again is kept in `daemon.log.1`. */
@@ -22,11 +30,11 @@ const MOST_LOG_BYTES = 10 * 1024 * 1024;
 void main();
 
 async function main(): Promise<void> {
-  const [root = ''] = process.argv.slice(2);
+  const [root = '', role = '', launcher = ''] = process.argv.slice(2);
   const home = resolveHome({ UPKEEP_HOME: root });
-  makeHome(home);
-  process.title = `upkeep daemon ${root}`;
+  const changed = makeHome(home);
   process.chdir('/');
+  leaveCgroup();
   const logFd = openSync(home.daemonLog, 'a', 0o600);
   const log = (line: string): void => {
     try {
@@ -38,8 +46,25 @@ async function main(): Promise<void> {
   // A bug ends the daemon and nothing else: a supervisor starts the next one.
   process.on('uncaughtExceptionMonitor', (error) => log(`fatal: ${error.stack}`));
 
-  const holder = acquireLock(home.daemonLock);
-  if (holder !== null) process.exit(0);
+  const kept = launcher !== '';
+  /** Apps are left alone by a stop that is only part of `unstartup`, which removes the launcher first. */
+  const stopsApps = (signal: NodeJS.Signals): boolean =>
+    (signal === 'SIGQUIT' || (signal === 'SIGTERM' && role === 'kept-until-sigterm')) &&
+    (!kept || existsSync(launcher));
+  let stopping = false;
+  let onSignal = (signal: NodeJS.Signals): void => {
+    if (!stopsApps(signal)) process.exit(0);
+    stopping = true;
+    const holder = lockHolder(home.daemonLock);
+    if (holder !== null && holder !== process.pid) process.kill(holder, 'SIGQUIT');
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => onSignal(signal));
+  while (acquireLock(home.daemonLock) !== null) {
+    if (!kept) process.exit(0);
+    await standBy(home);
+  }
+  process.title = `upkeep daemon ${root}`;
+  if (changed !== null) log(changed);
   log(`daemon ${VERSION} started, Node.js ${process.version}`);
 
   const ports: DaemonPorts = {
@@ -65,7 +90,7 @@ async function main(): Promise<void> {
         child.once('disconnect', resolve);
       });
     },
-    daemonCommand: [process.execPath, __filename, root],
+    daemonCommand: [process.execPath, __filename, root, 'revived'],
     writeStatus: (instances) => writeStatus(home, instances, Date.now()),
     resolveLinks: (path) => {
       try {
@@ -78,24 +103,54 @@ async function main(): Promise<void> {
     trimLogs: (specs) => trimLogs(home.logs, specs),
     log,
     now: () => Date.now(),
+    elapsed: systemClock.now,
+    epoch: systemClock.epoch,
   };
+  // Its supervisor, and all others, have been shut down meanwhile.
+  if (role === 'revived' && ports.supervisorKeys().length === 0) process.exit(0);
   const { registry, journal } = await openState(home.state, log);
-  const daemon = new Daemon(ports, registry, journal, new Sampler(readProcesses));
-  const startedAt = Date.now();
+  const daemon = new Daemon(ports, registry, journal, new Dump(home.dump), new Sampler(readProcesses));
+  const booting = isFirstSinceBoot(home.booted) && kept;
   // What the daemon before has left says nothing of what this one finds.
   removeStatus(home);
-  const ready = daemon.resume().catch((error: Error) => log(`not all could be resumed: ${error.stack}`));
+  const leave = (): void => {
+    rmSync(home.daemonSocket, { force: true });
+    rmSync(home.daemonLock, { force: true });
+    removeStatus(home);
+    process.exit(0);
+  };
+  const stop = (): void => {
+    stopping = true;
+    void daemon.shutDown().finally(leave);
+  };
+  onSignal = (signal) => {
+    const stops = stopsApps(signal);
+    log(`ended by ${signal}${stops ? ', with all apps; the next daemon starts them again' : ''}`);
+    if (stopping) return;
+    if (stops) return stop();
+    // Where another one is to come, supervisors need not start one.
+    if (kept && existsSync(launcher)) void daemon.leave().finally(() => process.exit(0));
+    else process.exit(0);
+  };
+  // Told so while another one was the daemon, which may have ended before it could do it.
+  if (stopping) return stop();
+  const resume = async (): Promise<void> => {
+    await daemon.resume();
+    // As with pm2, what was saved comes back after `kill`, at boot; and should the list have been lost.
+    if (!booting || registry.apps.length > 0) return;
+    const { restored } = await daemon.resurrect();
+    if (restored > 0) log(`the list was empty at boot: ${restored} saved apps were taken`);
+  };
+  const ready = resume().catch((error: Error) => log(`not all could be resumed: ${error.stack}`));
   await serveDaemon(daemon, ready, {
     socketPath: home.daemonSocket,
     version: VERSION,
-    startedAt,
+    log,
     onKilled: () => {
-      rmSync(home.daemonSocket, { force: true });
-      rmSync(home.daemonLock, { force: true });
-      removeStatus(home);
-      process.exit(0);
+      if (!stopping) leave();
     },
     onLeft: () => {
+      if (stopping) return;
       log('left for another daemon to come');
       process.exit(0);
     },
@@ -114,12 +169,6 @@ async function main(): Promise<void> {
   }, TRIM_EVERY_MS);
   // As with pm2, for programs that move logs away.
   process.on('SIGUSR2', () => void daemon.reloadLogs());
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      log(`ended by ${signal}`);
-      process.exit(0);
-    });
-  }
   // Tells the command that started this process that the socket is there.
   if (process.send) process.disconnect();
 }

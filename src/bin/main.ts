@@ -2,9 +2,11 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from '../cli/command.ts';
 import { isTerminal } from '../cli/is-terminal.ts';
+import { forTerminal } from '../cli/render/plain.ts';
 import { Session } from '../client/session.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import { type Home, resolveHome } from '../protocol/home.ts';
+import { closeHome } from '../protocol/own-home.ts';
 import { readStatus } from '../protocol/status-file.ts';
 import { VERSION } from '../protocol/version.ts';
 import { writeOut } from './write-out.ts';
@@ -38,21 +40,29 @@ export async function main(run: (argv: readonly string[], context: Context) => P
       );
     },
   );
+  let home: Home | null = null;
+  const ownHome = (): Home => {
+    const resolved = resolveHome(process.env);
+    const changed = closeHome(resolved);
+    if (changed !== null) context.out.problem(`upkeep: ${changed}`);
+    return resolved;
+  };
   const context: Context = {
     get home(): Home {
-      return resolveHome(process.env);
+      return (home ??= ownHome());
     },
     env: process.env,
     cwd: process.cwd(),
     cpus: availableParallelism,
     execPath: process.execPath,
+    program: join(__dirname, 'upkeep.cjs'),
     version: VERSION,
     rest: dashes === -1 ? [] : given.slice(dashes + 1),
     out: {
-      data: (text) => writeOut(`${text}\n`),
-      note: (text) => (silent ? undefined : process.stderr.write(`${text}\n`)),
-      problem: (text) => process.stderr.write(`${text}\n`),
-      status: (text) => isTerminal(2) && process.stderr.write(`\r\x1b[K${text}`),
+      data: (text) => writeOut(`${isTerminal(1) ? forTerminal(text) : text}\n`),
+      note: (text) => (silent ? undefined : writeError(`${text}\n`)),
+      problem: (text) => writeError(`${text}\n`),
+      status: (text) => isTerminal(2) && process.stderr.write(`\r\x1b[K${forTerminal(text)}`),
       isTerminal: isTerminal(2),
     },
     stdin: readStdin,
@@ -65,6 +75,10 @@ export async function main(run: (argv: readonly string[], context: Context) => P
   const code = await run(argv, context);
   session.close();
   process.exitCode ??= code;
+}
+
+function writeError(text: string): void {
+  process.stderr.write(isTerminal(2) ? forTerminal(text) : text);
 }
 
 async function readStdin(): Promise<string> {

@@ -7,6 +7,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { logStore } from '../logs/capture.ts';
 import { AttachServer } from '../platform/attach-server.ts';
+import { leaveCgroup } from '../platform/cgroups.ts';
 import { systemClock } from '../platform/clock.ts';
 import { clusterLauncher } from '../platform/cluster-launcher.ts';
 import { forkLauncher } from '../platform/fork-launcher.ts';
@@ -40,6 +41,7 @@ const home = resolveHome({ UPKEEP_HOME: root });
 process.title = `upkeep supervisor ${key} ${root}`;
 // Cluster workers would inherit it all; each gets its own environment instead.
 for (const name of Object.keys(process.env)) delete process.env[name];
+leaveCgroup();
 // Ends by command only: a signal meant for a terminal's process group must not take the apps along.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 process.on('SIGUSR2', () => supervisor.reopenLogs());
@@ -50,28 +52,31 @@ if (holder !== null) {
   process.exit(0);
 }
 
+const complain = (line: string): void =>
+  console.error(`${new Date().toISOString()} supervisor ${key} [${process.pid}] ${line}`);
 const bootstrap = join(__dirname, 'bootstrap.cjs');
 const attachPath = attachSocket(home, key);
+const ledgerPath = supervisorLedger(home, key);
 const attachServer = new AttachServer(attachPath);
 const launcher = key === SHARED_SUPERVISOR ? forkLauncher : clusterLauncher;
 let broadcast: (event: string, data: unknown) => void = () => {};
 const supervisor = new Supervisor(
   {
     clock: systemClock,
-    launcher: launcher(bootstrap, attachServer, attachPath),
+    launcher: launcher(bootstrap, attachServer, { socket: attachPath, ledger: ledgerPath }),
     logs: logStore(home.run, key, endHolders),
-    pidFiles,
-    ledger: fileLedger(supervisorLedger(home, key)),
-    complain: (line) => console.error(`${new Date().toISOString()} supervisor ${key} [${process.pid}] ${line}`),
+    pidFiles: pidFiles(complain),
+    ledger: fileLedger(ledgerPath),
+    complain,
     portOwner,
     prober,
     blockedStack: (pid) =>
-      new Promise((resolve) => {
+      new Promise<readonly string[]>((resolve) => {
         const command = [join(__dirname, 'stack.cjs'), String(pid)];
         execFile(process.execPath, command, { timeout: STACK_MS, env: {} }, (error, stdout) => {
           resolve(error ? [] : stdout.split('\n').slice(0, -1));
         });
-      }),
+      }).catch(() => []),
     memoryOf: (pids) => new Map(readProcesses(pids).map(({ pid, rssBytes }) => [pid, rssBytes])),
   },
   (changed) => broadcast('changed', changed),
@@ -86,6 +91,7 @@ async function main(): Promise<void> {
   const server = await serveSupervisor(supervisor, {
     socketPath: supervisorSocket(home, key),
     version: VERSION,
+    complain,
     onAdopted: () => {
       if (reviving) clearInterval(reviving);
       reviving = null;
@@ -109,7 +115,11 @@ async function main(): Promise<void> {
 
 /** Several supervisors may do so at once: the daemon's lock lets one of them through. */
 function startDaemon([command = process.execPath, ...args]: readonly string[]): void {
-  const child = spawn(command, args, { detached: true, stdio: 'ignore', cwd: '/', env: {} });
-  child.on('error', () => {});
-  child.unref();
+  try {
+    const child = spawn(command, args, { detached: true, stdio: 'ignore', cwd: '/', env: {} });
+    child.on('error', () => {});
+    child.unref();
+  } catch {
+    // Without memory it throws. It is tried again.
+  }
 }

@@ -133,6 +133,7 @@ function install(): void {
       case 'accept':
       case 'also-socket':
       case 'mean':
+      case 'passed':
       case 'offer':
       case 'take':
         return sockets?.handle(body, handle);

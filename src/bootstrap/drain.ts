@@ -39,7 +39,7 @@ export class Drain {
   readonly #told = new WeakSet<object>();
   /** When HTTP/2 sessions may be closed: once what their clients asked before they knew has come. */
   readonly #closeAt = new WeakMap<ServerHttp2Session, number>();
-  readonly #startedAt = Date.now();
+  readonly #startedAt = performance.now();
   #lingerUntil: number;
   #expectedAt = this.#startedAt;
   #timer: NodeJS.Timeout | null = null;
@@ -79,7 +79,7 @@ export class Drain {
   }
 
   async #look(): Promise<void> {
-    const now = Date.now();
+    const now = performance.now();
     // The process stood still: requests may be waiting that it has not read.
     if (now - this.#expectedAt > LOOK_MS * 5) this.#lingerUntil = Math.max(this.#lingerUntil, now + LOOK_MS * 10);
     this.#expectedAt = now + LOOK_MS;
@@ -114,7 +114,7 @@ export class Drain {
         this.#closeAt.set(session, now + Math.min(GOAWAY_MS, this.#order.lingerMs));
         session.goaway(0, LAST_STREAM);
         // The answer comes after all that the client asked before it knew, save what leaves in one go with it.
-        session.ping(() => this.#closeAt.set(session, Date.now() + LOOK_MS));
+        session.ping(() => this.#closeAt.set(session, performance.now() + LOOK_MS));
       } else if (now > closeAt) {
         session.close();
       }

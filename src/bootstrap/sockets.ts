@@ -14,6 +14,8 @@ const PASS_ON_MS = 2;
 const MOST_AT_ONCE = 16;
 /** For this long a worker that has too many steps back, so that a sibling accepts the next one. */
 const STEP_BACK_MS = 0.05;
+/** What a supervisor that is gone had sent to a worker is read within this time. */
+const ARRIVED_MS = 500;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const ECANCELED = -125;
 
@@ -21,6 +23,7 @@ type OnConnection = (this: Handle, status: number, client?: Handle) => void;
 
 /** Node's TCP and Pipe wraps, or what stands for one where the supervisor accepts. */
 interface Handle {
+  readonly fd?: number;
   onconnection?: OnConnection | null;
   close: (callback?: () => void) => void;
   listen: (backlog: number) => number;
@@ -78,6 +81,9 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
   const { Server: NetServer } = require('node:net') as typeof import('node:net');
   const requests = new Map<number, Request>();
   const shared = new Map<string, Shared>();
+  /** Connections that were passed on, until they are known to have arrived. Not a byte of them was read. */
+  const passing = new Map<number, { readonly entry: Shared; readonly client: Handle }>();
+  let nextPass = 1;
   const indexes = new Map<string, Set<number>>();
   const lock = new Int32Array(new SharedArrayBuffer(4));
   let nextRequest = 1;
@@ -86,7 +92,7 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
 
   const nodesOwn = cluster._getServer;
   cluster._getServer = (server, query, done) => {
-    // Datagrams, and descriptors of the supervisor: as Node shares them.
+    // Datagrams as Node shares them; descriptors of the supervisor, which that refuses.
     const { fd } = query;
     if (!(server instanceof NetServer) || (typeof fd === 'number' && fd >= 0)) return nodesOwn(server, query, done);
     const name = [query.address, query.port, query.addressType].join(' ');
@@ -159,11 +165,21 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
     const open = openIn(entry);
     if (status !== 0 || !client || open <= entry.limit) return deliver(entry, status, client);
     if (mayPassOn(entry)) {
-      // Not a byte of it has been read. The supervisor has a descriptor of its own by the time this one is closed.
-      return send({ kind: 'pass-on', socket: entry.key, open }, client, () => client.close());
+      const pass = nextPass++;
+      passing.set(pass, { entry, client });
+      return send({ kind: 'pass-on', socket: entry.key, open, pass }, client);
     }
     deliver(entry, status, client);
     Atomics.wait(lock, 0, 0, STEP_BACK_MS);
+  }
+
+  /** The supervisor is gone: those that no other worker has got are served here. */
+  function takeBack(): void {
+    for (const [pass, { entry, client }] of passing) {
+      passing.delete(pass);
+      if (heldElsewhere(client)) client.close();
+      else deliver(entry, 0, client);
+    }
   }
 
   function deliver(entry: Shared, status: number, client: Handle | undefined): void {
@@ -216,6 +232,8 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
     stopListening,
     alone: () => {
       for (const entry of shared.values()) entry.limit = Number.POSITIVE_INFINITY;
+      // What was on its way to another worker has arrived by then.
+      if (passing.size > 0) setTimeout(takeBack, ARRIVED_MS);
     },
     announce: () => {
       for (const entry of shared.values()) {
@@ -249,6 +267,11 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
           if (entry) entry.limit = message.mean < 0 ? Number.POSITIVE_INFINITY : fairShare(message.mean);
           return;
         }
+        case 'passed': {
+          passing.get(message.pass)?.client.close();
+          passing.delete(message.pass);
+          return;
+        }
         case 'offer':
           return send({ kind: 'claim', connection: message.connection });
         case 'take':
@@ -265,6 +288,33 @@ function mayPassOn(entry: Shared): boolean {
   entry.credit = credit < 1 ? credit : credit - 1;
   entry.creditAt = now;
   return credit >= 1;
+}
+
+/** Whether another process has this connection too. Where /proc does not tell, one is believed to. */
+function heldElsewhere({ fd = -1 }: Handle): boolean {
+  const { readdirSync, readlinkSync } = require('node:fs') as typeof import('node:fs');
+  try {
+    const inode = readlinkSync(`/proc/self/fd/${fd}`);
+    return readdirSync('/proc').some((pid) => {
+      if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return false;
+      try {
+        return readdirSync(`/proc/${pid}/fd`).some((each) => linkOf(`/proc/${pid}/fd/${each}`) === inode);
+      } catch {
+        // It has ended, or is another user's.
+        return false;
+      }
+    });
+  } catch {
+    return true;
+  }
+
+  function linkOf(path: string): string {
+    try {
+      return readlinkSync(path);
+    } catch {
+      return '';
+    }
+  }
 }
 
 /** The server believes that it listens, and does so when it may. */

@@ -11,11 +11,21 @@ const LONGEST_RETRY_MS = 1000;
 /** Nobody who may bind this process will ever come: the home is gone, or another user's. */
 const FINAL: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ENOTDIR']);
 
+/** Of a message whose reader is gone: told before the end of the channel is, or after. */
+const UNSENT: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET', 'ERR_IPC_CHANNEL_CLOSED']);
+
 type Emit = (event: string, ...args: unknown[]) => boolean;
 type ForkChild = (fd: number, serialization: 'json') => void;
 
 /** Node's types do not know it. */
 const INTERNAL = 'internalMessage' as 'message';
+/** What Node listens to on behalf of a channel; the first of INTERNAL, and elsewhere those with these names. */
+const LISTENS_TO = [INTERNAL, 'newListener' as 'message', 'removeListener' as 'message'] as const;
+const OF_THE_CHANNEL: ReadonlySet<string> = new Set(['onNewListener', 'onRemoveListener']);
+
+function listenersOf(emitter: NodeJS.Process) {
+  return LISTENS_TO.flatMap((event) => emitter.listeners(event).map((listener) => ({ event, listener })));
+}
 
 export interface Survival {
   /** Whom to go to. Without that the end of the channel is what it always was. */
@@ -26,8 +36,10 @@ export interface Survival {
 
 /** @param on `lost` is called when the supervisor is gone, `attached` when there is a new one. */
 export function survive(on: { readonly lost: () => void; readonly attached: (identity: Identity) => void }): Survival {
-  // Node's own, of the channel: the next channel comes with its own one.
-  let [channelListener] = process.listeners(INTERNAL);
+  // Node's own, of the channel: the next channel comes with its own ones.
+  let channelListeners = listenersOf(process).filter(
+    ({ event, listener }, at) => (event === INTERNAL && at === 0) || OF_THE_CHANNEL.has(listener.name),
+  );
   let identity: Identity | null = null;
   let away = false;
   let leaving = false;
@@ -41,7 +53,8 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
       return true;
     }
     // What the app sends meanwhile is lost, as it is when a parent is gone; but no reason to crash.
-    if (event === 'error' && away && (args[0] as NodeJS.ErrnoException)?.code === 'ERR_IPC_CHANNEL_CLOSED') return true;
+    if (event === 'error' && identity && !leaving && UNSENT.has((args[0] as NodeJS.ErrnoException)?.code ?? ''))
+      return true;
     return emit(event, ...args);
   };
   watchLeaving();
@@ -51,6 +64,8 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
     const disconnect = process.disconnect?.bind(process);
     process.disconnect = () => {
       leaving = !/\bonread\b/.test(new Error().stack ?? '');
+      // Node would wait for word that a handle has arrived, which nobody is left to give.
+      if (!leaving) (process as { _handleQueue?: unknown })._handleQueue = null;
       disconnect?.();
     };
   }
@@ -68,7 +83,7 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
     // One that takes nobody in is not asked all the time.
     const firstMs = welcome ? FIRST_RETRY_MS : LONGEST_RETRY_MS;
     welcome = false;
-    attach(own.socket, firstMs, {
+    attach(own, firstMs, {
       bind: (fd) => {
         end();
         bind(fd);
@@ -83,10 +98,10 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
 
   function bind(fd: number): void {
     const { _forkChild: forkChild } = require('node:child_process') as unknown as { _forkChild: ForkChild };
-    if (channelListener) process.removeListener(INTERNAL, channelListener);
-    const before = new Set(process.listeners(INTERNAL));
+    for (const { event, listener } of channelListeners) process.removeListener(event, listener);
+    const before = new Set(listenersOf(process).map(({ listener }) => listener));
     forkChild(fd, 'json');
-    channelListener = process.listeners(INTERNAL).find((listener) => !before.has(listener));
+    channelListeners = listenersOf(process).filter(({ listener }) => !before.has(listener));
     // Node counts those that are added from now on; each keeps the process alive.
     const listeners = process.listenerCount('message') + process.listenerCount('disconnect');
     const { channel } = process as { channel?: { readonly refCounted?: () => void } };
@@ -110,17 +125,16 @@ interface Attempts {
 }
 
 /** Tries until somebody accepts, or nobody ever will. */
-function attach(path: string, firstMs: number, { bind, giveUp }: Attempts): void {
+function attach({ socket: path, ledger }: Identity, firstMs: number, { bind, giveUp }: Attempts): void {
   const { Socket: NetSocket } = require('node:net') as typeof import('node:net');
   const { existsSync } = require('node:fs') as typeof import('node:fs');
-  const { dirname } = require('node:path') as typeof import('node:path');
   let retryMs = firstMs;
   const attempt = (): void => {
     const socket = new NetSocket();
     // Nothing of what comes may be read before the channel does.
     socket.pause();
     socket.once('error', ({ code = '' }: NodeJS.ErrnoException) => {
-      if (FINAL.has(code) || !existsSync(dirname(path))) return giveUp();
+      if (FINAL.has(code) || !existsSync(ledger)) return giveUp();
       setTimeout(attempt, retryMs);
       retryMs = Math.min(retryMs * 1.2, LONGEST_RETRY_MS);
     });

@@ -4,12 +4,15 @@ import { type ResolveContext, resolveApp } from '../config/resolve-app.ts';
 import type { AppSpec } from '../domain/app-spec.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { Context, Options } from './command.ts';
+import { plain } from './render/plain.ts';
 
 export function resolveContext(context: Context, folder: string, options: Options): ResolveContext {
   const { env, execPath, home } = context;
   const environment = typeof options['env'] === 'string' ? options['env'] : null;
   const declaredEnv = options['declaredEnv'] === true;
-  return { folder, env, declaredEnv, cpus: context.cpus(), execPath, logFolder: home.logs, environment };
+  // There are no others where upkeep runs.
+  const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  return { folder, env, declaredEnv, cpus: context.cpus(), execPath, logFolder: home.logs, environment, own };
 }
 
 /** Whether a target is a file of apps: by its name, or `-` for JSON on stdin. */
@@ -29,7 +32,8 @@ export async function appsFromFile(context: Context, target: string, options: Op
     target === '-'
       ? parseEcosystem(await context.stdin(), 'stdin', context.cwd)
       : await loadEcosystem(resolve(context.cwd, target), context.importModule);
-  for (const { warnings } of ecosystem.apps) for (const warning of warnings) context.out.problem(`upkeep: ${warning}`);
+  for (const { warnings } of ecosystem.apps)
+    for (const warning of warnings) context.out.problem(`upkeep: ${plain(warning)}`);
   const resolving = resolveContext(context, ecosystem.folder, options);
   warnOfEnvironment(context, ecosystem, resolving.environment);
   const specs = ecosystem.apps.map((app) => resolveApp(app.options, app.environments, resolving, app.where));
@@ -47,6 +51,6 @@ function onlyNamed(specs: readonly AppSpec[], names: readonly string[]): readonl
 }
 
 function warnOfEnvironment({ out }: Context, { apps }: Ecosystem, environment: string | null): void {
-  if (environment === null || apps.some(({ environments }) => environment in environments)) return;
+  if (environment === null || apps.some(({ environments }) => Object.hasOwn(environments, environment))) return;
   out.problem(`upkeep: no app of the file has env_${environment}; plain env is used`);
 }

@@ -34,6 +34,8 @@ export interface Context {
   readonly cwd: string;
   readonly cpus: () => number;
   readonly execPath: string;
+  /** The path of upkeep.cjs. */
+  readonly program: string;
   readonly version: string;
   readonly out: Output;
   /** What stands after `--`: the arguments of the app. */

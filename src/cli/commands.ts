@@ -70,21 +70,25 @@ const START_OPTIONS: readonly Option[] = [
   ['-w, --watch [paths]', 'not supported yet'],
 ];
 
+const BOOT_OPTIONS: readonly Option[] = [
+  ['-u, --user <user>', 'whose upkeep it is'],
+  ['--hp <folder>', 'home folder of that user'],
+  ['--service-name <name>', 'name of the service (upkeep-<user>)'],
+  ['--wait-ip', 'wait until the network is configured'],
+  ['--dry-run', 'only print what would be done'],
+  JSON_OUTPUT,
+];
+
 /** Commands of pm2 that are not there yet, with what to do meanwhile. */
-export const MISSING_COMMANDS: Readonly<Record<string, string>> = {
-  save: 'not needed: the list is saved at each change',
-  dump: 'not needed: the list is saved at each change',
-  resurrect: 'not needed: the next command after a reboot starts what ran before',
-  ...Object.fromEntries(
-    (
-      'startup unstartup cleardump monit dashboard dash imonit deepUpdate logrotate attach send trigger serve ' +
-      'expose deploy install uninstall create inspect report slist sysinfos completion init ecosystem examples set get ' +
-      'unset multiset conf config pull forward backward link unlink open monitor unmonitor plus login logout'
-    )
-      .split(' ')
-      .map((name) => [name, 'docs/status.md tells what is there']),
-  ),
-};
+export const MISSING_COMMANDS: Readonly<Record<string, string>> = Object.fromEntries(
+  (
+    'monit dashboard dash imonit deepUpdate logrotate attach send trigger serve ' +
+    'expose deploy install uninstall create inspect report slist sysinfos completion init ecosystem examples set get ' +
+    'unset multiset conf config pull forward backward link unlink open monitor unmonitor plus login logout'
+  )
+    .split(' ')
+    .map((name) => [name, 'docs/status.md tells what is there']),
+);
 
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly Command[] = [
@@ -256,6 +260,43 @@ export const COMMANDS: readonly Command[] = [
     summary: 'replace the daemon and the supervisors by those of this version; the apps go on',
     options: [JSON_OUTPUT],
     load: async () => (await import('./commands/update.ts')).update,
+  },
+  {
+    name: 'startup',
+    args: '[platform]',
+    summary: 'start upkeep with the machine, and with it what ran before: by systemd, OpenRC or launchd',
+    options: BOOT_OPTIONS,
+    help: [
+      'Prints what it does: files and commands. What needs root it leaves to you, and prints the command to run.',
+      'A platform is systemd, systemd-user, openrc, launchd or launchd-user; without one, it is found out.',
+    ].join('\n'),
+    load: async () => (await import('./commands/startup.ts')).startup,
+  },
+  {
+    name: 'unstartup',
+    args: '[platform]',
+    summary: 'undo startup; what runs goes on',
+    options: BOOT_OPTIONS,
+    load: async () => (await import('./commands/startup.ts')).unstartup,
+  },
+  {
+    name: 'save',
+    aliases: ['dump'],
+    summary: 'keep the list as it is now, for resurrect',
+    options: [['-f, --force', 'even if it is empty, and the one that is saved is not']],
+    help: 'Not needed for a restart of the daemon or the machine: what is wanted then is on disk at every change.',
+    load: async () => (await import('./commands/saved-list.ts')).save,
+  },
+  {
+    name: 'resurrect',
+    summary: 'start what was saved and is not in the list',
+    options: [JSON_OUTPUT],
+    load: async () => (await import('./commands/saved-list.ts')).resurrect,
+  },
+  {
+    name: 'cleardump',
+    summary: 'empty what was saved',
+    load: async () => (await import('./commands/saved-list.ts')).cleardump,
   },
   {
     name: 'kill',

@@ -1,5 +1,6 @@
 import { UpkeepError } from '../protocol/errors.ts';
 import type { Command, Context } from './command.ts';
+import { plain, plainLines } from './render/plain.ts';
 
 /**
  * Runs one command line.
@@ -20,9 +21,9 @@ export async function runCommandLine(
       return 130;
     }
     const error = UpkeepError.from(thrown);
-    context.out.problem(`upkeep: ${error.message}`);
-    for (const line of error.stderr) context.out.problem(`    ${line}`);
-    if (error.hint) context.out.problem(`  next: ${error.hint}`);
+    context.out.problem(`upkeep: ${plainLines(error.message)}`);
+    for (const line of error.stderr) context.out.problem(`    ${plain(line)}`);
+    if (error.hint) context.out.problem(`  next: ${plain(error.hint)}`);
     if (error.code === 'INTERNAL' && thrown instanceof Error && context.env['UPKEEP_DEBUG'])
       context.out.problem(thrown.stack ?? '');
     return error.exitCode;

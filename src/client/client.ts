@@ -1,4 +1,7 @@
-import { closeSync, openSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SHORT_HINT, shortageOf } from '../domain/shortage.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import { type Home, makeHome } from '../protocol/home.ts';
 import { type DaemonMethods, type Hello, PROTOCOL_VERSION } from '../protocol/messages.ts';
@@ -9,6 +12,10 @@ import { connectPeer } from './connect.ts';
 const QUESTION_MS = 10_000;
 const HELLO_MS = 5000;
 const START_MS = 15_000;
+const PASSES_MS = 5000;
+/** Between two tries to start a daemon. */
+const FIRST_WAIT_MS = 50;
+const LONGEST_WAIT_MS = 1000;
 const OPERATIONS: ReadonlySet<keyof DaemonMethods> = new Set([
   'apply',
   'operate',
@@ -17,6 +24,7 @@ const OPERATIONS: ReadonlySet<keyof DaemonMethods> = new Set([
   'leave',
   'updateSupervisors',
   'kill',
+  'resurrect',
 ]);
 /** An answer may hold many apps with their environments. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
@@ -42,7 +50,12 @@ export class Client {
     params: DaemonMethods[M]['params'],
   ): Promise<DaemonMethods[M]['result']> {
     const timeoutMs = OPERATIONS.has(method) ? 0 : QUESTION_MS;
-    return (await this.#peer.request(method, params, timeoutMs)) as DaemonMethods[M]['result'];
+    try {
+      return (await this.#peer.request(method, params, timeoutMs)) as DaemonMethods[M]['result'];
+    } catch (error) {
+      if (!(error instanceof UpkeepError) || error.code !== 'PEER_SILENT') throw error;
+      throw silent(this.daemon.pid, error.message);
+    }
   }
 
   get closed(): boolean {
@@ -88,9 +101,16 @@ export async function connectRunning(home: Home, anyProtocol = false): Promise<C
   clearTimeout(timer);
   if (hello === 'late') {
     peer.destroy();
-    throw new UpkeepError('DAEMON_UNREACHABLE', `the daemon does not answer: no greeting within ${HELLO_MS} ms`);
+    throw silent(lockedBy(home), `no greeting within ${HELLO_MS} ms`);
   }
-  if (hello === null) return null;
+  if (hello === null) {
+    const pid = lockedBy(home);
+    if (pid === null || !isAlive(pid)) return null;
+    const message = `the daemon, process ${pid}, takes no connection: it is about to end, or has no file descriptor left`;
+    throw new UpkeepError('DAEMON_FULL', message, {
+      hint: `\`prlimit --nofile --pid ${pid}\` shows its limit; after \`kill -9 ${pid}\` another one comes, and the apps go on`,
+    });
+  }
   if (hello.protocol !== PROTOCOL_VERSION && !anyProtocol) {
     peer.destroy();
     const versions = `version ${hello.version} (protocol ${hello.protocol}); this command speaks protocol ${PROTOCOL_VERSION}`;
@@ -105,13 +125,26 @@ export async function connectRunning(home: Home, anyProtocol = false): Promise<C
  * @param daemonScript path of daemon.cjs.
  */
 export async function connectOrStart(home: Home, daemonScript: string): Promise<Client> {
-  const deadline = Date.now() + START_MS;
-  while (Date.now() < deadline) {
-    const client = await connectRunning(home);
-    if (client) return client;
-    await startDaemon(home, daemonScript);
+  const begun = performance.now();
+  for (let waitMs = 0; ; waitMs = Math.min(waitMs * 2 || FIRST_WAIT_MS, LONGEST_WAIT_MS)) {
+    const passedMs = performance.now() - begun;
+    try {
+      const client = await connectRunning(home);
+      if (client) return client;
+      await startDaemon(home, daemonScript);
+    } catch (error) {
+      if (!mayPass(error) || passedMs > PASSES_MS) throw error;
+    }
+    if (passedMs > START_MS) {
+      throw new UpkeepError('DAEMON_UNREACHABLE', `no daemon came up within ${START_MS} ms; see ${home.daemonLog}`);
+    }
+    await sleep(waitMs);
   }
-  throw new UpkeepError('DAEMON_UNREACHABLE', `no daemon came up within ${START_MS} ms; see ${home.daemonLog}`);
+}
+
+/** Whether it may be over in a moment: the daemon is ending, or what is short is given back. */
+function mayPass(error: unknown): boolean {
+  return (error instanceof UpkeepError && error.code === 'DAEMON_FULL') || shortageOf(error) !== null;
 }
 
 /** Resolves when it listens, or has ended: of several that start at once, one stays. */
@@ -120,18 +153,53 @@ async function startDaemon(home: Home, daemonScript: string): Promise<void> {
   // Loaded only here: most commands find a daemon.
   const { spawn } = process.getBuiltinModule('node:child_process');
   const log = openSync(home.daemonLog, 'a', 0o600);
-  const child = spawn(process.execPath, [daemonScript, home.root], {
-    detached: true,
-    cwd: '/',
-    env: {},
-    stdio: ['ignore', 'ignore', log, 'ipc'],
-  });
-  closeSync(log);
+  let child: ChildProcess;
+  try {
+    child = spawn(process.execPath, [daemonScript, home.root], {
+      detached: true,
+      cwd: '/',
+      env: {},
+      stdio: ['ignore', 'ignore', log, 'ipc'],
+    });
+  } catch (cause) {
+    throw notStarted(cause as Error);
+  } finally {
+    closeSync(log);
+  }
   child.unref();
   await new Promise<void>((resolve, reject) => {
-    child.once('error', (cause) =>
-      reject(new UpkeepError('DAEMON_UNREACHABLE', `cannot start a daemon: ${cause.message}`)),
-    );
+    child.once('error', (cause) => reject(notStarted(cause)));
     child.once('disconnect', () => setTimeout(resolve, child.exitCode === null ? 0 : 50));
   });
+}
+
+function notStarted(cause: Error): UpkeepError {
+  const shortage = shortageOf(cause);
+  const message = `cannot start a daemon: ${shortage ?? cause.message}`;
+  return new UpkeepError('DAEMON_UNREACHABLE', message, { cause, ...(shortage === null ? {} : { hint: SHORT_HINT }) });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+function silent(pid: number | null, why: string): UpkeepError {
+  const who = pid === null ? 'the daemon' : `the daemon, process ${pid},`;
+  const it = pid ?? 'PID';
+  const hint = `if it was stopped, \`kill -CONT ${it}\`; else \`kill -9 ${it}\`: the apps go on, and it comes back by itself`;
+  return new UpkeepError('DAEMON_UNREACHABLE', `${who} does not answer: ${why}`, { hint });
+}
+
+/** Whom to name: the process that holds the daemon's lock, or held it. */
+function lockedBy(home: Home): number | null {
+  try {
+    const { pid } = JSON.parse(readFileSync(home.daemonLock, 'utf8')) as { pid: number };
+    return pid;
+  } catch {
+    return null;
+  }
 }

@@ -171,6 +171,7 @@ function wrapperHint(given: string): string {
   return `name the JavaScript file that is run in the end${inside}; in fork mode, without -i, ${basename(given)} works`;
 }
 
-function quote(word: string): string {
+/** A word as a shell takes it. */
+export function quote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

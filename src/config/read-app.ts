@@ -49,7 +49,12 @@ export function readApp(raw: unknown, where: string): ReadApp {
 function check<T>(schema: v.GenericSchema<unknown, T>, given: unknown, key: string, where: string): T {
   const result = v.safeParse(schema, given);
   if (result.success) return result.output;
-  throw new UpkeepError('CONFIG_INVALID', `${where}: ${key}: ${result.issues[0].message}, got ${show(given)}`);
+  const [issue] = result.issues;
+  // The values of variables are secrets.
+  const isEnv = schema === (envSchema as unknown);
+  const path = isEnv ? (v.getDotPath(issue) ?? '') : '';
+  const got = isEnv ? '' : `, got ${show(given)}`;
+  throw new UpkeepError('CONFIG_INVALID', `${where}: ${key}${path && `.${path}`}: ${issue.message}${got}`);
 }
 
 function unknownKey(key: string, where: string): UpkeepError {

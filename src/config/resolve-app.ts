@@ -1,6 +1,7 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { nameProblem } from '../domain/app-name.ts';
 import {
   type AppSpec,
   type Check,
@@ -17,9 +18,10 @@ import { signalName } from '../domain/signal-name.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { AppOptions } from './options.ts';
 import { type ClusterWish, defaultName, resolveProgram } from './program.ts';
+import { runAs } from './users.ts';
 
-/** As the daemon accepts it. */
-const NAME_MAX = 200;
+/** With an id and an extension it stays below the 255 bytes that a name may have. */
+const LONGEST_FILE_NAME = 200;
 
 /** Where an app's options meet the world of the command that starts it. Read once, passed in. */
 export interface ResolveContext {
@@ -29,6 +31,8 @@ export interface ResolveContext {
   readonly cpus: number;
   readonly execPath: string;
   readonly logFolder: string;
+  /** Whose command this is. */
+  readonly own: { readonly uid: number; readonly gid: number };
   /** Chosen with `--env`, else null. */
   readonly environment: string | null;
   /** The app gets only what is declared of `env`, and what every program needs. */
@@ -53,14 +57,16 @@ export function resolveApp(
       hint: 'make it, or name another',
     });
   }
-  const env = appEnvironment(options, environments, context);
+  const user = runAs(options, context.own, where);
+  const env = appEnvironment(options, environments, context, user.env);
   const cluster = wantsCluster(options);
   const name = appName(options, context);
-  if (name.length > NAME_MAX) {
-    throw new UpkeepError(
-      'CONFIG_INVALID',
-      `${where}: name: expected at most ${NAME_MAX} characters, got ${name.length}`,
-    );
+  const problem = nameProblem(name);
+  if (problem !== null) {
+    const made = options.name === undefined ? ', which is made of the script' : '';
+    throw new UpkeepError('CONFIG_INVALID', `${where}: name: ${problem}, got ${JSON.stringify(name)}${made}`, {
+      hint: 'give it another one with --name, or `name` in a file',
+    });
   }
   const program = resolveProgram(options, { cwd, env, execPath: context.execPath, cluster });
   const mode = cluster !== 'no' && program.runtime === 'node' ? 'cluster' : 'fork';
@@ -108,8 +114,8 @@ export function resolveApp(
     maxMemoryBytes: options.max_memory_restart || null,
     cron: options.cron_restart ?? null,
     autostart: options.autostart ?? true,
-    uid: options.uid === undefined ? null : numericId(options.uid, 'uid'),
-    gid: options.gid === undefined ? null : numericId(options.gid, 'gid'),
+    uid: user.uid,
+    gid: user.gid,
     pidFile: options.pid_file === undefined ? null : resolve(cwd, options.pid_file),
   };
 }
@@ -208,6 +214,7 @@ function appEnvironment(
   { env = {}, filter_env: filter, pass_env: passed = [] }: AppOptions,
   environments: Readonly<Record<string, Readonly<Record<string, string>>>>,
   context: ResolveContext,
+  user: Readonly<Record<string, string>>,
 ): Record<string, string> {
   const result: Record<string, string> = {};
   for (const [name, value] of Object.entries(context.env)) {
@@ -217,8 +224,9 @@ function appEnvironment(
     if (Array.isArray(filter) && filter.some((prefix) => name.startsWith(prefix))) continue;
     result[name] = value;
   }
-  const chosen = context.environment === null ? {} : environments[context.environment];
-  return { ...result, ...env, ...chosen };
+  const { environment } = context;
+  const chosen = environment !== null && Object.hasOwn(environments, environment) ? environments[environment] : {};
+  return { ...result, ...user, ...env, ...chosen };
 }
 
 /** What programs take for granted. */
@@ -227,6 +235,14 @@ const BASE_ENV = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR)$/;
 /** @param pattern a name, or the beginning of one and `*`. */
 function matchesName(pattern: string, name: string): boolean {
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}
+
+/** Reversible, so that no two apps get one file, where that is not too long for the name of one. */
+function fileName(name: string): string {
+  const encoded = name.replace(/[/\\%]|^\./g, encodeByte);
+  if (Buffer.byteLength(encoded) <= LONGEST_FILE_NAME) return encoded;
+  const start = encoded.replace(/[^\w.-]/g, '_').slice(0, 40);
+  return `${start}-${createHash('sha256').update(name).digest('hex').slice(0, 32)}`;
 }
 
 function encodeByte(character: string): string {
@@ -253,8 +269,7 @@ function logSpec(options: AppOptions, name: string, cwd: string, folder: string)
     syslog: options.log_syslog ?? null,
   } as const;
   if (options.disable_logs) return { out: null, error: null, combined: null, ...how };
-  // Reversible, so that no two apps get one file.
-  const file = name.replace(/[/\\%]|^\./g, encodeByte);
+  const file = fileName(name);
   const path = (given: string | undefined, otherwise: string): string | null => {
     if (given === undefined) return join(folder, otherwise);
     return given === 'NULL' || given === '/dev/null' ? null : resolve(cwd, given);
@@ -280,24 +295,4 @@ function rotationSpec(options: AppOptions): RotationSpec {
     maxTotalBytes: (options.log_max_total ?? DEFAULTS.logMaxTotalBytes) || null,
     maxTotalAllBytes: (options.log_max_total_all ?? DEFAULTS.logMaxTotalAllBytes) || null,
   };
-}
-
-/** @throws UpkeepError CONFIG_INVALID when the system knows no user or group of that name. */
-function numericId(id: string, kind: 'uid' | 'gid'): number {
-  if (/^\d+$/.test(id)) return Number(id);
-  try {
-    const found =
-      kind === 'uid' ? execFileSync('id', ['-u', '--', id], { encoding: 'utf8', stdio: 'pipe' }) : groupId(id);
-    if (found !== undefined) return Number(found);
-  } catch {
-    // Said below.
-  }
-  throw new UpkeepError('CONFIG_INVALID', `${kind}: the system knows no "${id}"`, { hint: 'use its number' });
-}
-
-function groupId(name: string): string | undefined {
-  const line = readFileSync('/etc/group', 'utf8')
-    .split('\n')
-    .find((entry) => entry.startsWith(`${name}:`));
-  return line?.split(':')[2];
 }

@@ -1,5 +1,6 @@
 import { Cron } from 'croner';
 import * as v from 'valibot';
+import { nameProblem } from '../domain/app-name.ts';
 import { signalName } from '../domain/signal-name.ts';
 
 /** The kinds of values that options take, each from the forms that pm2's ecosystem files allow. */
@@ -7,6 +8,7 @@ import { signalName } from '../domain/signal-name.ts';
 export const text: v.GenericSchema<unknown, string> = v.pipe(
   v.string('expected a text'),
   v.nonEmpty('must not be empty'),
+  v.check(hasNoZero, 'must not hold a zero byte'),
 );
 
 export const textOrNumber: v.GenericSchema<unknown, string> = v.pipe(
@@ -29,13 +31,20 @@ const UNITS_MS: Readonly<Record<string, number>> = { '': 1, ms: 1, s: 1000, m: 6
 
 export const name: v.GenericSchema<unknown, string> = v.pipe(
   textOrNumber,
-  v.nonEmpty('must not be empty'),
-  v.maxLength(200, 'expected at most 200 characters'),
-  // What a selector or a terminal would take for something else.
   v.check(
-    (text) => !/^(all|-.*|\/.*\/[a-z]*)$|\p{Cc}/u.test(text),
-    'must not be all, /…/, begin with - or hold control characters',
+    (given) => nameProblem(given) === null,
+    ({ input }) => nameProblem(input) ?? '',
   ),
+);
+
+function hasNoZero(given: string): boolean {
+  return !given.includes('\0');
+}
+
+/** Of a variable. */
+export const variable: v.GenericSchema<unknown, string> = v.pipe(
+  v.string('expected the name of a variable'),
+  v.regex(/^[^=\0]+$/, 'expected the name of a variable'),
 );
 
 export const signal: v.GenericSchema<unknown, string> = v.pipe(
@@ -215,13 +224,23 @@ export const codes: v.GenericSchema<unknown, number[]> = v.pipe(
 );
 
 const envValue = v.union(
-  [v.string(), v.number(), v.boolean(), v.null(), v.undefined()],
+  [
+    v.pipe(v.string(), v.check(hasNoZero, 'must not hold a zero byte')),
+    v.number(),
+    v.boolean(),
+    v.null(),
+    v.undefined(),
+  ],
   'expected a text, number or boolean',
 );
 
 /** Variables; objects become JSON, null and undefined are left out. */
 export const env: v.GenericSchema<unknown, Record<string, string>> = v.pipe(
   v.record(v.string(), v.union([envValue, v.array(v.unknown()), v.looseObject({})]), 'expected an object of variables'),
+  v.check(
+    (values) => Object.keys(values).every((key) => v.is(variable, key)),
+    'the name of a variable must not be empty, nor hold = or a zero byte',
+  ),
   v.transform((values) => {
     const kept: Record<string, string> = {};
     for (const [name, value] of Object.entries(values)) {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AppSpec, MOST_INSTANCES, programToRun } from '../domain/app-spec.ts';
 import { type InstanceState, pidOf } from '../domain/instance.ts';
+import { withCallerEnv } from '../domain/instance-env.ts';
 import { logPaths } from '../domain/log-paths.ts';
 import { inRelease } from '../domain/release.ts';
 import type { Sampler } from '../metrics/sampler.ts';
@@ -8,15 +9,18 @@ import { UpkeepError } from '../protocol/errors.ts';
 import type {
   ApplyParams,
   AppRecord,
+  AppSnapshot,
   AppView,
   InstanceSnapshot,
   InstanceView,
   OperateParams,
   Outcome,
+  Resurrection,
   ScaleChange,
   Slot,
   SupervisorUpdate,
 } from '../protocol/messages.ts';
+import type { Dump } from './dump.ts';
 import type { Journal } from './journal.ts';
 import type { DaemonPorts } from './ports.ts';
 import type { Place, Registry } from './registry.ts';
@@ -24,6 +28,12 @@ import { Schedule } from './schedule.ts';
 import { Supervisors, supervisorKeyOf } from './supervisors.ts';
 
 const NOT_STARTED: InstanceState = { kind: 'stopped', reason: 'not started yet' };
+
+const RESUME_MS = 3000;
+
+/** Between two tries to start what wants for a supervisor: each wait is twice the one before. */
+const FIRST_START_AGAIN_MS = 500;
+const LONGEST_START_AGAIN_MS = 15_000;
 
 /** Deaths of a supervisor within this time make the next start wait longer. */
 const DEATHS_WINDOW_MS = 30_000;
@@ -33,32 +43,55 @@ export class Daemon {
   readonly #ports: DaemonPorts;
   readonly #registry: Registry;
   readonly #journal: Journal;
+  readonly #dump: Dump;
   readonly #supervisors: Supervisors;
   readonly #sampler: Sampler;
   readonly #schedule: Schedule;
   /** When supervisors died lately, by key. */
   readonly #deaths = new Map<string, readonly number[]>();
+  #adopting: Promise<readonly AppSnapshot[]> | null = null;
+  /** What should run and could not be started, for want of a supervisor, by id: and why. */
+  readonly #unstarted = new Map<number, string>();
+  /** In milliseconds of `elapsed`. */
+  #startAgainAt = 0;
+  #startAgainMs = 0;
+  #startsAgain = false;
   #publishing = false;
   #publishMs = 0;
 
-  constructor(ports: DaemonPorts, registry: Registry, journal: Journal, sampler: Sampler) {
+  constructor(ports: DaemonPorts, registry: Registry, journal: Journal, dump: Dump, sampler: Sampler) {
     this.#ports = ports;
     this.#registry = registry;
     this.#journal = journal;
+    this.#dump = dump;
     this.#sampler = sampler;
-    this.#supervisors = new Supervisors(
-      ports,
-      (key, instances) => void this.#recover(key, instances),
-      () => this.#publishSoon(),
-    );
+    this.#supervisors = new Supervisors(ports, {
+      lost: (key, instances) => void this.#recover(key, instances),
+      found: (apps) => void this.#resumeLate(apps),
+      unstarted: (ids, reason) => this.#startLater(ids, reason),
+      changed: () => this.#publishSoon(),
+    });
     this.#schedule = new Schedule(ports.now, (key) => void this.#replaceByCron(key));
     this.#plan();
   }
 
   /** Finds what runs, and brings it in line with what is wanted. */
   async resume(): Promise<void> {
-    const running = await this.#supervisors.adoptAll((key) => this.#execOf(key));
-    const known = new Set(running.flatMap(({ instances }) => instances.map(({ id }) => id)));
+    await this.#takeOver(await this.#adopt());
+    const missing = this.#startMissing((id) => !this.#supervisors.instance(id));
+    // Nobody waits until all that was wanted before a reboot is up.
+    await Promise.race([missing, sleep(RESUME_MS, null, { ref: false })]);
+  }
+
+  /** A supervisor that stood still goes on, with these apps; or is gone after all. */
+  async #resumeLate(running: readonly AppSnapshot[]): Promise<void> {
+    await this.#takeOver(running);
+    await this.#startMissing((id) => !this.#supervisors.instance(id));
+    this.publish();
+  }
+
+  /** Brings what runs in line with what is wanted. */
+  async #takeOver(running: readonly AppSnapshot[]): Promise<void> {
     for (const { app, instances } of running) {
       const wanted = this.#registry.byKey(app.key);
       const unwanted = instances.map(({ id }) => id).filter((id) => !wanted?.slots.some((slot) => slot.id === id));
@@ -73,7 +106,6 @@ export class Daemon {
       const record = this.#registry.byKey(app.key);
       if (record && down.length > 0) await this.#supervisors.run({ kind: 'stop', apps: [record], ids: down });
     }
-    await this.#startMissing((id) => !known.has(id));
   }
 
   /** Writes what `list` shows, as after every operation, so that the next command sees what this one did. */
@@ -105,7 +137,7 @@ export class Daemon {
   /** Takes a sample of CPU and memory of every instance. */
   sample(): void {
     const pids = this.#supervisors.instances().flatMap((instance) => pidOf(instance) ?? []);
-    this.#sampler.sample(pids, this.#ports.now());
+    this.#sampler.sample(pids, this.#ports.elapsed());
   }
 
   async apply({ specs, existing, origin, canaryMs }: ApplyParams): Promise<readonly Outcome[]> {
@@ -134,8 +166,10 @@ export class Daemon {
       case 'start':
       case 'restart':
       case 'reload': {
-        const apps = before.map(({ key, spec }) => {
-          this.#registry.update(key, this.#inRelease(env ? { ...spec, env: { ...spec.env, ...env } } : spec));
+        const apps = before.map((app) => {
+          const { key } = app;
+          const spec = this.#withNode(app);
+          this.#registry.update(key, this.#inRelease(env ? withCallerEnv(spec, env) : spec));
           return this.#registry.want(key, ids, 'up');
         });
         await this.#save();
@@ -224,9 +258,13 @@ export class Daemon {
 
   /** @returns the logs that were emptied. */
   async flushLogs(selectors: readonly string[]): Promise<readonly string[]> {
-    const instances = this.describe(selectors).flatMap((app) => app.instances);
-    const paths = new Set(instances.flatMap(({ logs }) => [logs.out, logs.error, logs.combined]));
-    const emptied = this.#ports.emptyLogs([...paths].filter((path) => path !== null));
+    const logs = this.describe(selectors).flatMap(({ app, instances }) =>
+      instances
+        .flatMap(({ logs: { out, error, combined } }) => [out, error, combined])
+        .filter((path) => path !== null)
+        .map((path) => [path, { path, appUid: app.spec.uid }] as const),
+    );
+    const emptied = this.#ports.emptyLogs([...new Map(logs).values()]);
     await this.#supervisors.reopenLogs();
     return emptied;
   }
@@ -246,9 +284,44 @@ export class Daemon {
 
   /** Stops all instances and forgets them. @returns how many processes were stopped. */
   async kill(): Promise<number> {
+    const apps = this.#registry.apps;
     this.#registry.clear();
     await this.#save();
-    return this.#supervisors.shutdownAll();
+    return this.#supervisors.shutdownAll((key) => apps.find((app) => app.key === key)?.spec.program.exec ?? '');
+  }
+
+  /** Stops all instances, as when the machine goes down: what was wanted is what the next daemon starts. */
+  async shutDown(): Promise<number> {
+    await this.#adopt();
+    return this.#supervisors.shutdownAll((key) => this.#execOf(key));
+  }
+
+  async save(force: boolean): Promise<{ apps: number; path: string }> {
+    const { apps } = this.#registry;
+    await this.#dump.replace(apps, force);
+    return { apps: apps.length, path: this.#dump.path };
+  }
+
+  async clearDump(): Promise<{ path: string }> {
+    await this.#dump.replace([], true);
+    return { path: this.#dump.path };
+  }
+
+  /** Starts what was saved and is not there; of what is there, nothing is touched. */
+  async resurrect(): Promise<Resurrection> {
+    const { apps, problem } = await this.#dump.load();
+    const restored = apps
+      .filter(({ spec }) => !this.#registry.byName(spec.name))
+      .map((app) => this.#registry.revive({ ...app, spec: this.#inRelease(app.spec) }, this.#ports.now()));
+    await this.#save();
+    const ids = new Set(restored.flatMap(({ slots }) => slots.map(({ id }) => id)));
+    const outcomes = await this.#startMissing((id) => ids.has(id));
+    return { saved: apps.length, restored: restored.length, outcomes, problem };
+  }
+
+  #adopt(): Promise<readonly AppSnapshot[]> {
+    this.#adopting ??= this.#supervisors.adoptAll((key) => this.#execOf(key));
+    return this.#adopting;
   }
 
   /** The Node.js that runs the supervisor with this key. */
@@ -290,12 +363,20 @@ export class Daemon {
   }
 
   #view(app: AppRecord, slot: Slot): InstanceView {
-    const snapshot = this.#supervisors.instance(slot.id) ?? blank(app.key, slot);
+    const snapshot = this.#supervisors.instance(slot.id) ?? blank(app.key, slot, this.#absence(app, slot));
     const pid = pidOf(snapshot);
     const usage = pid === null ? null : this.#sampler.usage(pid);
     const { name, namespace, mode } = app.spec;
     const { cpuPercent = null, rssBytes = null } = usage ?? {};
     return { ...snapshot, name, namespace, mode, pid, cpuPercent, rssBytes };
+  }
+
+  /** The state of an instance that no supervisor has told of. */
+  #absence(app: AppRecord, { id, wanted }: Slot): InstanceState {
+    const awaited = this.#supervisors.isAwaited(app) ? 'its supervisor has not answered yet' : null;
+    const reason = this.#unstarted.get(id) ?? awaited;
+    if (reason === null || wanted === 'down') return NOT_STARTED;
+    return { kind: 'backoff', until: this.#startAgainAt + this.#ports.epoch(), reason };
   }
 
   #apps(places: readonly Place[]): readonly AppRecord[] {
@@ -419,25 +500,64 @@ export class Daemon {
     return [...outcomes, ...trivial];
   }
 
-  async #startMissing(missing: (id: number) => boolean): Promise<void> {
-    const apps = this.#registry.apps.filter(({ slots }) =>
-      slots.some(({ id, wanted }) => wanted === 'up' && missing(id)),
-    );
+  async #startMissing(missing: (id: number) => boolean): Promise<readonly Outcome[]> {
+    const apps = this.#registry.apps
+      .filter((app) => !this.#supervisors.isAwaited(app))
+      .filter(({ slots }) => slots.some(({ id, wanted }) => wanted === 'up' && missing(id)))
+      .map((app) => this.#registry.update(app.key, this.#withNode(app)).record);
     const ids = apps.flatMap(({ slots }) =>
       slots.filter(({ id, wanted }) => wanted === 'up' && missing(id)).map(({ id }) => id),
     );
-    if (ids.length === 0) return;
-    for (const { id, name, ok, reason } of await this.#supervisors.run({ kind: 'start', apps, ids })) {
+    if (ids.length === 0) return [];
+    const outcomes = await this.#supervisors.run({ kind: 'start', apps, ids });
+    for (const { id, name, ok, reason } of outcomes) {
       if (!ok) this.#ports.log(`could not start ${name} (${id}): ${reason}`);
     }
+    return outcomes;
+  }
+
+  /**
+   * The spec of an app that is to be started. An upgrade of Node.js may have taken away the one that it was started with:
+   * then the daemon's runs it, unless its cluster still runs on that which is gone.
+   */
+  #withNode(app: AppRecord): AppSpec {
+    const { spec } = app;
+    const { exec, runtime } = spec.program;
+    const [node = exec] = this.#ports.daemonCommand;
+    if (runtime !== 'node' || this.#ports.resolveLinks(exec) !== null) return spec;
+    if (spec.mode === 'cluster' && this.#supervisors.has(app)) return spec;
+    this.#ports.log(`${exec} is gone: ${spec.name} runs on ${node}`);
+    return { ...spec, program: { ...spec.program, exec: node } };
+  }
+
+  #startLater(ids: readonly number[], reason: string): void {
+    for (const id of ids) this.#unstarted.set(id, reason);
+    if (this.#startsAgain) return;
+    this.#startsAgain = true;
+    this.#startAgainMs = Math.min(Math.max(FIRST_START_AGAIN_MS, this.#startAgainMs * 2), LONGEST_START_AGAIN_MS);
+    this.#startAgainAt = this.#ports.elapsed() + this.#startAgainMs;
+    setTimeout(() => void this.#startAgain(), this.#startAgainMs).unref();
+  }
+
+  async #startAgain(): Promise<void> {
+    const isMissing = (id: number): boolean => this.#unstarted.has(id) && !this.#supervisors.instance(id);
+    await this.#startMissing(isMissing);
+    const wanted = this.#registry.apps.flatMap(({ slots }) => slots.filter((slot) => slot.wanted === 'up'));
+    const left = new Set(wanted.map(({ id }) => id).filter(isMissing));
+    for (const id of this.#unstarted.keys()) if (!left.has(id)) this.#unstarted.delete(id);
+    this.#startsAgain = false;
+    if (left.size > 0) this.#startLater([], '');
+    else this.#startAgainMs = 0;
+    this.publish();
   }
 
   /** A supervisor died: another one goes on with what it ran. */
   async #recover(key: string, instances: readonly InstanceSnapshot[]): Promise<void> {
     this.#ports.log(`supervisor ${key} is gone; another one goes on with its ${instances.length} instances`);
     // Its death may be part of the end of everything; and one that dies again and again must not keep us busy.
-    const deaths = (this.#deaths.get(key) ?? []).filter((at) => this.#ports.now() - at < DEATHS_WINDOW_MS);
-    this.#deaths.set(key, [...deaths, this.#ports.now()]);
+    const now = this.#ports.elapsed();
+    const deaths = (this.#deaths.get(key) ?? []).filter((at) => now - at < DEATHS_WINDOW_MS);
+    this.#deaths.set(key, [...deaths, now]);
     await sleep(Math.min(20 * 4 ** deaths.length, DEATHS_WINDOW_MS / 2));
     try {
       await this.#supervisors.revive(key, this.#execOf(key));
@@ -450,12 +570,12 @@ export class Daemon {
   }
 }
 
-function blank(key: string, { id, index }: Slot): InstanceSnapshot {
+function blank(key: string, { id, index }: Slot, state: InstanceState): InstanceSnapshot {
   return {
     key,
     id,
     index,
-    state: NOT_STARTED,
+    state,
     restarts: 0,
     unstable: 0,
     lastExit: null,

@@ -53,6 +53,18 @@ export class Registry {
     return record;
   }
 
+  /** Takes in an app that was saved once: under another key, and under its ids where they are free. */
+  revive({ slots, ...saved }: AppRecord, now: number): AppRecord {
+    const used = new Set(this.apps.flatMap((app) => app.slots).map(({ id }) => id));
+    const record = { ...saved, key: this.#newKey(now), createdAt: now };
+    const next = slots.some(({ id }) => used.has(id))
+      ? this.#resized({ ...record, slots: [] }, slots.length)
+      : { ...record, slots };
+    const revived = { ...next, slots: next.slots.map((slot, at) => ({ ...slot, wanted: slots[at]?.wanted ?? 'up' })) };
+    this.#apps.set(revived.key, revived);
+    return revived;
+  }
+
   /** Gives an app another spec, and as many slots as that asks for. @returns the record and the ids it lost. */
   update(key: string, spec: AppSpec): { record: AppRecord; removed: readonly number[] } {
     const before = this.#get(key);

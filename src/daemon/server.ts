@@ -1,7 +1,7 @@
-import { chmodSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { signalName } from '../domain/signal-name.ts';
 import { UpkeepError } from '../protocol/errors.ts';
+import { listenOn } from '../protocol/listener.ts';
 import { type DaemonMethods, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { Peer } from '../protocol/peer.ts';
 import { daemonParams, validate } from '../protocol/schema.ts';
@@ -10,7 +10,7 @@ import type { Daemon } from './daemon.ts';
 export interface DaemonServerOptions {
   readonly socketPath: string;
   readonly version: string;
-  readonly startedAt: number;
+  readonly log: (line: string) => void;
   readonly onKilled: () => void;
   /** Another daemon is to come. */
   readonly onLeft: () => void;
@@ -31,8 +31,15 @@ const QUESTIONS: ReadonlySet<string> = new Set(['ping', 'list', 'describe']);
 export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: DaemonServerOptions): Promise<void> {
   /** Operations that are under way. */
   const underWay = new Set<Promise<unknown>>();
+  const peers = new Set<Peer>();
+  let onIdle = (): void => {};
+  let leaving = false;
+  /** Idle: nobody but the one who asks is connected, and nothing is under way. */
+  const lookIfIdle = (): void => {
+    if (peers.size === 1 && underWay.size === 0) onIdle();
+  };
   const handlers: Handlers = {
-    ping: () => ({ version: options.version, pid: process.pid, uptimeMs: Date.now() - options.startedAt }),
+    ping: () => ({ version: options.version, pid: process.pid, uptimeMs: Math.round(performance.now()) }),
     list: () => {
       daemon.sample();
       return daemon.list();
@@ -48,9 +55,19 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
     signal: ({ selectors, signal }) => daemon.signal(selectors, knownSignal(signal)),
     flush: ({ selectors }) => daemon.flushLogs(selectors),
     reloadLogs: () => daemon.reloadLogs(),
-    leave: async () => {
+    leave: async ({ whenIdle = false }) => {
+      if (whenIdle) {
+        await new Promise<void>((resolve) => {
+          onIdle = resolve;
+          lookIfIdle();
+        });
+      }
       await allEnd(underWay);
-      await daemon.leave();
+      leaving = whenIdle;
+      await daemon.leave().catch((error: unknown) => {
+        leaving = false;
+        throw error;
+      });
       setTimeout(options.onLeft, 10);
       return {};
     },
@@ -61,6 +78,9 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
       setTimeout(options.onKilled, 10);
       return { stopped };
     },
+    save: ({ force }) => daemon.save(force),
+    resurrect: () => daemon.resurrect(),
+    cleardump: () => daemon.clearDump(),
   };
   const answer = async (method: string, params: unknown): Promise<unknown> => {
     if (!isMethod(method)) throw new UpkeepError('METHOD_UNKNOWN', `no such method: ${method.slice(0, 80)}`);
@@ -73,25 +93,32 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
     } finally {
       underWay.delete(answer);
       daemon.publish();
+      lookIfIdle();
     }
   };
 
   const server = createServer((socket) => {
-    new Peer(socket, { onRequest: answer }).hello({
+    // Who comes now is to find the other one.
+    if (leaving) {
+      socket.destroy();
+      return;
+    }
+    const peer = new Peer(socket, {
+      onRequest: answer,
+      onClose: () => {
+        peers.delete(peer);
+        lookIfIdle();
+      },
+    });
+    peers.add(peer);
+    peer.hello({
       role: 'daemon',
       version: options.version,
       protocol: PROTOCOL_VERSION,
       pid: process.pid,
     });
   });
-  return new Promise((resolve, reject) => {
-    rmSync(options.socketPath, { force: true });
-    server.once('error', reject);
-    server.listen(options.socketPath, () => {
-      chmodSync(options.socketPath, 0o600);
-      resolve();
-    });
-  });
+  return listenOn(server, options.socketPath, options.log);
 }
 
 /** @throws UpkeepError APP_BUSY when they take too long. */

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SHORT_HINT, shortageOf } from '../domain/shortage.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import { SHARED_SUPERVISOR } from '../protocol/home.ts';
 import {
@@ -6,6 +8,7 @@ import {
   type Hello,
   type InstanceSnapshot,
   OLDEST_SUPERVISOR,
+  type OperationKind,
   type Outcome,
   PROTOCOL_VERSION,
   type RunParams,
@@ -14,16 +17,36 @@ import {
   type SupervisorUpdate,
 } from '../protocol/messages.ts';
 import type { Peer } from '../protocol/peer.ts';
+import { shiftTimes } from '../protocol/times.ts';
 import type { DaemonPorts } from './ports.ts';
 
 /** Questions, as opposed to operations, which have deadlines of their own, are answered within this time. */
 const QUESTION_MS = 10_000;
+/** A supervisor that has answered to its shutdown is gone within this time. */
+const GONE_MS = 1000;
+/** Nobody waits for longer than this for what the daemon finds when it starts. */
+const ADOPT_MS = 3000;
+const STARTS: ReadonlySet<OperationKind> = new Set(['start', 'restart', 'reload']);
 
 interface Link {
   readonly key: string;
   readonly version: string;
+  readonly pid: number;
   readonly peer: Peer;
+  /** Their times are those of `elapsed`. */
   readonly instances: Map<number, InstanceSnapshot>;
+  /** Resolves when the connection has ended. */
+  readonly closed: Promise<void>;
+}
+
+export interface SupervisorsEvents {
+  /** A supervisor is gone that should be there. */
+  readonly lost: (key: string, instances: readonly InstanceSnapshot[]) => void;
+  /** One that did not answer at first is there after all, with these apps; or it is gone, and there are none. */
+  readonly found: (apps: readonly AppSnapshot[]) => void;
+  /** These could not be started, for want of a supervisor. */
+  readonly unstarted: (ids: readonly number[], reason: string) => void;
+  readonly changed: () => void;
 }
 
 /** @returns which supervisor runs an app. */
@@ -34,67 +57,91 @@ export function supervisorKeyOf(app: Pick<AppRecord, 'key' | 'spec'>): string {
 /** The connections to all supervisors, and what they last said of their instances. */
 export class Supervisors {
   readonly #ports: DaemonPorts;
-  readonly #onLost: (key: string, instances: readonly InstanceSnapshot[]) => void;
-  readonly #onChanged: () => void;
+  readonly #on: SupervisorsEvents;
   readonly #links = new Map<string, Promise<Link>>();
   readonly #ready = new Map<string, Link>();
+  /** What those that were lost last said: it is true of their apps until others say more. */
+  readonly #away = new Map<string, ReadonlyMap<number, InstanceSnapshot>>();
+  readonly #awaited = new Set<string>();
   #closing = false;
 
-  /** @param onLost called when a supervisor is gone that should be there. */
-  constructor(
-    ports: DaemonPorts,
-    onLost: (key: string, instances: readonly InstanceSnapshot[]) => void,
-    onChanged: () => void,
-  ) {
+  constructor(ports: DaemonPorts, on: SupervisorsEvents) {
     this.#ports = ports;
-    this.#onLost = onLost;
-    this.#onChanged = onChanged;
+    this.#on = on;
   }
 
   /**
    * Connects to every supervisor that is alive, and starts those anew that have left apps behind.
    * @param execOf the Node.js that runs a supervisor.
-   * @returns the apps that they run.
+   * @returns the apps that they run. Those of a supervisor that stands still are told later, by `found`.
    */
   async adoptAll(execOf: (key: string) => string): Promise<readonly AppSnapshot[]> {
-    const adopted = await Promise.all(
-      this.#ports.supervisorKeys().map(async (key) => {
-        try {
-          return await this.#adopt(key).catch(async (error: unknown) => {
-            if (isRefusal(error)) this.#ports.log(`${error.message}: ${error.hint}`);
-            if (isRefusal(error) || !this.#ports.hasLeft(key)) throw error;
-            this.#ports.log(`supervisor ${key} is gone; another one goes on with its apps`);
-            await this.#ports.startSupervisor(key, execOf(key));
-            return this.#adopt(key);
-          });
-        } catch {
-          // A socket without its process, as after a reboot.
-          return null;
-        }
-      }),
-    );
-    return adopted.flatMap((result) => {
-      if (!result) return [];
-      this.#links.set(result.link.key, Promise.resolve(result.link));
-      return result.apps;
+    const found: AppSnapshot[] = [];
+    let late = false;
+    const adopting = this.#ports.supervisorKeys().map(async (key) => {
+      const apps = await this.#adoptOrReplace(key, execOf(key));
+      if (late) this.#on.found(apps);
+      else found.push(...apps);
     });
+    await Promise.race([Promise.all(adopting), sleep(ADOPT_MS, null, { ref: false })]);
+    late = true;
+    return found;
+  }
+
+  /** Whether the supervisor of an app may be there, and has not answered yet. */
+  isAwaited(app: AppRecord): boolean {
+    return this.#awaited.has(supervisorKeyOf(app));
+  }
+
+  /** @returns the apps of a supervisor; none where there is only a socket without its process, as after a reboot. */
+  async #adoptOrReplace(key: string, exec: string): Promise<readonly AppSnapshot[]> {
+    const adopted = this.#adopt(key).catch(async (error: unknown) => {
+      if (isRefusal(error)) this.#ports.log(`${error.message}: ${error.hint}`);
+      if (isRefusal(error) || !this.#ports.hasLeft(key)) throw error;
+      this.#ports.log(`supervisor ${key} does not answer; where it is gone, another one goes on with its apps`);
+      await this.#ports.startSupervisor(key, exec);
+      return this.#adopt(key);
+    });
+    this.#keep(
+      key,
+      adopted.then(({ link }) => link),
+    );
+    this.#awaited.add(key);
+    const apps = await adopted.then(
+      (result) => result.apps,
+      () => [],
+    );
+    this.#awaited.delete(key);
+    return apps;
   }
 
   instances(): readonly InstanceSnapshot[] {
-    return [...this.#ready.values()].flatMap(({ instances }) => [...instances.values()]);
+    return [...this.#ready.values()].flatMap((link) =>
+      [...link.instances.values()].map((snapshot) => this.#told(snapshot, link)),
+    );
   }
 
   instance(id: number): InstanceSnapshot | null {
-    for (const { instances } of this.#ready.values()) {
+    for (const link of this.#ready.values()) {
+      const found = link.instances.get(id);
+      if (found) return this.#told(found, link);
+    }
+    for (const instances of this.#away.values()) {
       const found = instances.get(id);
-      if (found) return found;
+      if (found) return shiftTimes(found, this.#ports.epoch());
     }
     return null;
   }
 
-  /** Whether the supervisor of an app is there, or being started: else nothing of the app can run. */
+  #told(snapshot: InstanceSnapshot, { peer, pid }: Link): InstanceSnapshot {
+    const told = shiftTimes(snapshot, this.#ports.epoch());
+    return peer.silent ? { ...told, unhealthy: `its supervisor, process ${pid}, does not answer` } : told;
+  }
+
+  /** Whether the supervisor of an app is there, being started, or has left something: else nothing of the app can run. */
   has(app: AppRecord): boolean {
-    return this.#links.has(supervisorKeyOf(app));
+    const key = supervisorKeyOf(app);
+    return this.#links.has(key) || this.#away.has(key);
   }
 
   /** Performs one operation, at each supervisor on its own apps. What a supervisor refuses is the outcome of its apps. */
@@ -107,7 +154,13 @@ export class Supervisors {
           const link = await this.#link(key, apps[0]?.spec.program.exec ?? '');
           return await this.#request(link, 'run', { ...params, apps, ids: concerned.map(({ id }) => id) }, 0);
         } catch (error) {
-          const { message, hint } = UpkeepError.from(error);
+          const { code, message, hint } = UpkeepError.from(error);
+          if (code === 'SUPERVISOR_LOST' && STARTS.has(params.kind)) {
+            this.#on.unstarted(
+              concerned.map(({ id }) => id),
+              message,
+            );
+          }
           return concerned.map(({ id, name }) => ({ id, name, ok: false, reason: message, hint, stderr: [] }));
         }
       }),
@@ -152,6 +205,7 @@ export class Supervisors {
     const { key } = link;
     await this.#request(link, 'handOver', {}, QUESTION_MS);
     this.#drop(link);
+    this.#away.set(key, link.instances);
     await this.#link(key, exec);
   }
 
@@ -170,13 +224,19 @@ export class Supervisors {
     await this.#request(link, 'shutdown', {}, QUESTION_MS).catch(() => {});
   }
 
-  /** Stops everything everywhere. @returns how many processes were stopped. */
-  async shutdownAll(): Promise<number> {
+  /** Stops everything everywhere, also what supervisors that are gone have left. @returns how many processes were stopped. */
+  async shutdownAll(execOf: (key: string) => string): Promise<number> {
+    const left = [...this.#away.keys()].filter((key) => !this.#links.has(key));
+    await Promise.allSettled(left.map((key) => this.#link(key, execOf(key))));
     this.#closing = true;
     const links = await Promise.allSettled(this.#links.values());
     const stopped = links.map(async (result) => {
       if (result.status === 'rejected') return 0;
-      return (await this.#request(result.value, 'shutdown', {}, 0)).stopped;
+      // One that is gone must not end the wait for the others.
+      const { stopped } = await this.#request(result.value, 'shutdown', {}, 0).catch(() => ({ stopped: 0 }));
+      // With its end go its socket and its lock, which would make the next daemon look for it.
+      await Promise.race([result.value.closed, sleep(GONE_MS, undefined, { ref: false })]);
+      return stopped;
     });
     return (await Promise.all(stopped)).reduce((sum, count) => sum + count, 0);
   }
@@ -184,68 +244,87 @@ export class Supervisors {
   #link(key: string, exec: string): Promise<Link> {
     const known = this.#links.get(key);
     if (known) return known;
+    // It would outlive the end of all others.
+    if (this.#closing) throw new UpkeepError('SUPERVISOR_LOST', 'the daemon is ending', { hint: null });
     const starting = (async () => {
       try {
         await this.#ports.startSupervisor(key, exec);
         return (await this.#adopt(key)).link;
       } catch (cause) {
-        if (isRefusal(cause)) throw cause;
-        const node = key === SHARED_SUPERVISOR ? null : `is ${exec} a Node.js of version 20.19 or later?`;
-        const hint = node ?? 'daemon.log in the home may tell why';
-        throw new UpkeepError('SUPERVISOR_LOST', `its supervisor did not start: ${(cause as Error).message}`, {
-          cause,
-          hint,
-        });
+        throw isRefusal(cause) ? cause : notThere(key, exec, cause as Error);
       }
     })();
-    this.#links.set(key, starting);
-    starting.catch(() => this.#links.delete(key));
+    this.#keep(key, starting);
     return starting;
+  }
+
+  #keep(key: string, link: Promise<Link>): void {
+    this.#links.set(key, link);
+    link.catch(() => {
+      if (this.#links.get(key) === link) this.#links.delete(key);
+    });
   }
 
   async #adopt(key: string): Promise<{ link: Link; apps: readonly AppSnapshot[] }> {
     const instances = new Map<number, InstanceSnapshot>();
+    const keep = (snapshot: InstanceSnapshot): void => {
+      instances.set(snapshot.id, shiftTimes(snapshot, -this.#ports.epoch()));
+    };
     /** Told of by events: these are newer than the snapshot, whichever is read first. */
     const touched = new Set<number>();
     let link: Link | null = null;
     let version = '';
+    let onClosed = (): void => {};
+    const closed = new Promise<void>((resolve) => {
+      onClosed = resolve;
+    });
+    let pid = 0;
     let refusal: UpkeepError | null = null;
     const peer = await this.#ports.connect(key, {
       onHello: (hello) => {
         version = hello.version;
+        pid = hello.pid;
         refusal = refusalOf(key, hello);
       },
       onEvent: (event, data) => {
         if (event !== 'changed') return;
         const { instances: changed, removed } = data as SupervisorEvents['changed'];
         for (const snapshot of changed) {
-          instances.set(snapshot.id, snapshot);
+          keep(snapshot);
           touched.add(snapshot.id);
         }
         for (const id of removed) {
           instances.delete(id);
           touched.add(id);
         }
-        this.#onChanged();
+        this.#on.changed();
       },
       onClose: () => {
+        onClosed();
         if (!link || this.#ready.get(key) !== link) return;
         this.#drop(link);
-        if (!this.#closing) this.#onLost(key, [...instances.values()]);
+        this.#away.set(key, instances);
+        if (!this.#closing) this.#on.lost(key, [...instances.values()]);
       },
     });
     const params = { daemonCommand: this.#ports.daemonCommand };
-    const { apps } = (await peer.request('adopt', params, QUESTION_MS)) as SupervisorMethods['adopt']['result'];
-    // Its greeting comes before any answer.
-    if (refusal) {
-      peer.destroy();
-      throw refusal;
-    }
+    const answer = peer.request('adopt', params, QUESTION_MS) as Promise<SupervisorMethods['adopt']['result']>;
+    const { apps } = await answer
+      .then((result) => {
+        // Its greeting comes before any answer.
+        if (refusal) throw refusal;
+        return result;
+      })
+      .catch((error: unknown) => {
+        peer.destroy();
+        throw error;
+      });
     for (const snapshot of apps.flatMap((app) => app.instances)) {
-      if (!touched.has(snapshot.id)) instances.set(snapshot.id, snapshot);
+      if (!touched.has(snapshot.id)) keep(snapshot);
     }
-    link = { key, version, peer, instances };
+    link = { key, version, pid, peer, instances, closed };
     this.#ready.set(key, link);
+    this.#away.delete(key);
     return { link, apps };
   }
 
@@ -255,7 +334,7 @@ export class Supervisors {
   }
 
   async #request<M extends keyof SupervisorMethods>(
-    { key, peer }: Link,
+    { key, pid, peer }: Link,
     method: M,
     params: SupervisorMethods[M]['params'],
     timeoutMs: number,
@@ -263,7 +342,9 @@ export class Supervisors {
     try {
       return (await peer.request(method, params, timeoutMs)) as SupervisorMethods[M]['result'];
     } catch (error) {
-      if (!(error instanceof UpkeepError) || error.code !== 'DAEMON_UNREACHABLE') throw error;
+      if (!(error instanceof UpkeepError)) throw error;
+      if (error.code === 'PEER_SILENT') throw silent(pid, error);
+      if (error.code !== 'DAEMON_UNREACHABLE') throw error;
       throw new UpkeepError('SUPERVISOR_LOST', `supervisor ${key} ended before it answered`, { cause: error });
     }
   }
@@ -279,6 +360,26 @@ function refusalOf(key: string, { protocol, version, pid }: Hello): UpkeepError 
   const versions = `is of version ${version}, protocol ${protocol}; this daemon speaks ${PROTOCOL_VERSION}`;
   const hint = `\`kill -9 ${pid}\`: another supervisor takes its place, and its apps go on`;
   return new UpkeepError('PROTOCOL_VERSION', `supervisor ${key} ${versions}`, { hint });
+}
+
+/** Why there is no supervisor. */
+function notThere(key: string, exec: string, cause: Error): UpkeepError {
+  const shortage = shortageOf(cause);
+  if (shortage !== null) {
+    const hint = `${SHORT_HINT}; it is tried again`;
+    return new UpkeepError('SUPERVISOR_LOST', `its supervisor cannot be started: ${shortage}`, { cause, hint });
+  }
+  const node = key === SHARED_SUPERVISOR ? null : `is ${exec} a Node.js of version 20.19 or later?`;
+  const hint = node ?? 'daemon.log in the home may tell why';
+  return new UpkeepError('SUPERVISOR_LOST', `its supervisor did not start: ${cause.message}`, { cause, hint });
+}
+
+function silent(pid: number, cause: UpkeepError): UpkeepError {
+  const hint = `if it was stopped, \`kill -CONT ${pid}\`, and it does what it was told; else \`kill -9 ${pid}\`: another one takes its place, and its apps go on`;
+  return new UpkeepError('SUPERVISOR_LOST', `its supervisor, process ${pid}, does not answer: ${cause.message}`, {
+    cause,
+    hint,
+  });
 }
 
 /** Map.groupBy needs Node 21. */

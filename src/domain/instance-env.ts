@@ -16,3 +16,14 @@ export function instanceEnv(
   env['name'] = spec.name;
   return env;
 }
+
+/** What tells a program who it is. */
+const OF_THE_USER: ReadonlySet<string> = new Set(['HOME', 'USER', 'LOGNAME']);
+
+/** A spec that has taken over the environment of a command (`--update-env`). */
+export function withCallerEnv(spec: AppSpec, env: Readonly<Record<string, string>>): AppSpec {
+  const taken = Object.entries(env).filter(
+    ([name]) => !name.startsWith('UPKEEP_') && !(spec.uid !== null && OF_THE_USER.has(name)),
+  );
+  return { ...spec, env: { ...spec.env, ...Object.fromEntries(taken) } };
+}

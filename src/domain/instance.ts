@@ -8,6 +8,10 @@ const COVERED_LINGER_MS = 10_000;
 const SHORT_LINGER_MS = 200;
 const MOST_STAGGER_MS = 5000;
 
+/** Between two tries to start a process where the machine is short of something: each wait is twice the one before. */
+const FIRST_SHORTAGE_MS = 500;
+const LONGEST_SHORTAGE_MS = 15_000;
+
 /** What the bootstrap needs to know of a drain. */
 export interface DrainOrder {
   /** Idle connections may stay open for this long at most, so that no request crosses their end. */
@@ -20,7 +24,7 @@ export interface DrainOrder {
  * The life of one instance, as a pure machine: `step(instance, event)` gives the next instance and the effects to
  * perform. It is total: an event that means nothing in a state changes nothing. docs/lifecycle.md is its manual.
  *
- * Times are milliseconds since the epoch. A timer belongs to the state it was set in: whoever performs the effects
+ * Times are milliseconds of a clock that nobody sets (adr/0013). A timer belongs to the state it was set in: whoever performs the effects
  * drops all timers of an instance when `state.kind` changes.
  */
 export interface Instance {
@@ -114,7 +118,8 @@ export type InstanceEvent =
   | { readonly kind: 'restart'; readonly how: StopHow; readonly why?: string | undefined }
   | { readonly kind: 'reset' }
   | { readonly kind: 'spawned'; readonly pid: number }
-  | { readonly kind: 'spawn-failed'; readonly reason: string }
+  /** `short`: for want of something that others hold, as of memory. */
+  | { readonly kind: 'spawn-failed'; readonly reason: string; readonly short?: boolean }
   /** The main module of a Node.js app has been evaluated. */
   | { readonly kind: 'main-ran' }
   | { readonly kind: 'listening' }
@@ -186,7 +191,7 @@ export function step(instance: Instance, event: InstanceEvent, now: number): Ste
     case 'spawned':
       return onSpawned(instance, event.pid);
     case 'spawn-failed':
-      return onSpawnFailed(instance, event.reason, now);
+      return onSpawnFailed(instance, event, now);
     case 'main-ran':
     case 'listening':
     case 'ready':
@@ -326,11 +331,22 @@ function wordDeadlineMs({ ready }: InstancePolicy): number {
   return Math.max(ready.waitReady ? ready.listenTimeoutMs : 0, ready.probe?.deadlineMs ?? 0);
 }
 
-function onSpawnFailed(instance: Instance, reason: string, now: number): Step {
-  const { state } = instance;
+function onSpawnFailed(
+  instance: Instance,
+  { reason, short = false }: Extract<InstanceEvent, { kind: 'spawn-failed' }>,
+  now: number,
+): Step {
+  const { state, history, trial } = instance;
   if (state.kind === 'stopping') return afterStop(instance, state, { code: null, signal: null }, now);
   if (state.kind !== 'starting') return ignore(instance);
-  return failed(instance, { code: null, signal: null }, 0, reason, now);
+  if (!short || trial) return failed(instance, { code: null, signal: null }, 0, reason, now);
+  // No fault of the app: it is neither counted nor given up.
+  const delayMs = Math.min(FIRST_SHORTAGE_MS * 2 ** history.shortages, LONGEST_SHORTAGE_MS);
+  return to(
+    { ...instance, history: { ...history, shortages: history.shortages + 1 } },
+    { kind: 'backoff', until: now + delayMs, reason },
+    [{ kind: 'set-timer', timer: 'backoff', ms: delayMs }],
+  );
 }
 
 function onProgress(instance: Instance, what: 'main-ran' | 'listening' | 'ready' | 'probed'): Step {
@@ -432,11 +448,13 @@ function beginStop(
 ): Step {
   const { stop, mode, runtime } = instance.policy;
   const { pid, since } = state;
-  // Before it is ready there is nothing to finish, and its bootstrap may not be there to ask.
+  // Before it is ready there is nothing to finish, and its bootstrap may not be there to ask; but a worker of a cluster
+  // may have got connections as soon as it listens.
   const canAsk = state.kind === 'online' && runtime === 'node';
-  if (canAsk && mode === 'cluster') {
+  const mayServe = canAsk || (state.kind === 'starting' && state.listening);
+  if (mayServe && mode === 'cluster' && pid !== null) {
     const { order, timeoutMs } = drainTimes(instance.policy, how);
-    return to(instance, { kind: 'draining', pid: state.pid, since, from: now, how, next }, [
+    return to(instance, { kind: 'draining', pid, since, from: now, how, next }, [
       { kind: 'set-timer', timer: 'drain', ms: timeoutMs },
       { kind: 'ask-shutdown', drain: order },
     ]);

@@ -16,6 +16,8 @@ export interface RestartHistory {
   readonly unstable: number;
   /** The last delay of the exponential backoff, 0 at first. */
   readonly backoffMs: number;
+  /** Tries in a row to start a process for which the machine was short of something. */
+  readonly shortages: number;
 }
 
 export interface Run {
@@ -29,7 +31,7 @@ export type RestartDecision =
   | { readonly kind: 'stop'; readonly reason: string }
   | { readonly kind: 'give-up'; readonly reason: string };
 
-export const FRESH_HISTORY: RestartHistory = { unstable: 0, backoffMs: 0 };
+export const FRESH_HISTORY: RestartHistory = { unstable: 0, backoffMs: 0, shortages: 0 };
 
 const BACKOFF_FACTOR = 1.5;
 const BACKOFF_CAP_MS = 15_000;
@@ -62,7 +64,7 @@ export function decideRestart(spec: RestartSpec, history: RestartHistory, run: R
   }
   const backoffMs = nextBackoff(spec, run.uptimeMs >= BACKOFF_RESET_MS ? 0 : history.backoffMs);
   const delayMs = spec.backoffMs > 0 ? backoffMs : spec.delayMs;
-  return { kind: 'restart', delayMs, reason: `exited with ${how}`, history: { unstable, backoffMs } };
+  return { kind: 'restart', delayMs, reason: `exited with ${how}`, history: { unstable, backoffMs, shortages: 0 } };
 }
 
 function nextBackoff(spec: RestartSpec, lastMs: number): number {

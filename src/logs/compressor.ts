@@ -35,7 +35,7 @@ export class Compressor {
     if (path === undefined) return;
     const fds: number[] = [];
     try {
-      fds.push(openSync(path, 'r'));
+      fds.push(openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW));
       // Another gzip, of a supervisor that was killed, may still write to one of that name.
       rmSync(partOf(path), { force: true });
       fds.push(openSync(partOf(path), constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600));

@@ -1,8 +1,9 @@
 import type { AppSpec } from '../domain/app-spec.ts';
+import { trustedPath } from '../protocol/trusted-path.ts';
 import { Compressor } from './compressor.ts';
 import { LogFile, type LogFileOptions, type LogWriter } from './log-file.ts';
 import { LogKeeper } from './log-keeper.ts';
-import { realLog, rotatedOf } from './segments.ts';
+import { rotatedOf } from './segments.ts';
 
 /** Files are set aside, and what is too old is removed, also when nothing is written. */
 const TICK_MS = 60_000;
@@ -26,9 +27,9 @@ export class LogFiles {
   }
 
   /** @throws Error that names the path, where it cannot be written to. */
-  open(path: string, { name, logs }: AppSpec, note: (text: string) => Buffer): LogWriter {
-    const real = realLog(path);
-    const options: LogFileOptions = { rotation: logs.rotation, bufferBytes: logs.bufferBytes, note };
+  open(path: string, { name, logs, uid: appUid }: AppSpec, note: (text: string) => Buffer): LogWriter {
+    const real = realLog(path, appUid);
+    const options: LogFileOptions = { rotation: logs.rotation, bufferBytes: logs.bufferBytes, appUid, note };
     const known = this.#files.get(real);
     if (known) {
       known.file.options = options;
@@ -101,5 +102,14 @@ export class LogFiles {
         this.#onLoss(file);
       }
     }, LOSING_TICK_MS).unref();
+  }
+}
+
+/** The file that is meant where a path leads through symbolic links: that is what is set aside. */
+function realLog(path: string, appUid: number | null): string {
+  try {
+    return trustedPath(path, appUid);
+  } catch (cause) {
+    throw new Error(`cannot write the log file ${path}: ${(cause as Error).message}`, { cause });
   }
 }

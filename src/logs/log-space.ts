@@ -1,24 +1,26 @@
-import { copyFileSync, fstatSync, ftruncateSync, rmSync, truncateSync } from 'node:fs';
+import { closeSync, constants, copyFileSync, fstatSync, ftruncateSync, rmSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import type { LogSpec } from '../domain/app-spec.ts';
+import type { LogPath } from '../protocol/messages.ts';
+import { openTrusted } from '../protocol/trusted-path.ts';
 import { removeSegment, sizedSegments } from './log-keeper.ts';
 import { expired, type SizedSegment } from './retention.ts';
 import { realLog, rotatedOf, segmentsIn } from './segments.ts';
 import { timesPath } from './times.ts';
 
 /** Empties logs, and removes what was set aside of them. @returns those that are there. */
-export function emptyLogs(paths: readonly string[]): readonly string[] {
-  return paths.filter((path) => {
-    if (path.startsWith('/dev/')) return false;
+export function emptyLogs(logs: readonly LogPath[]): readonly string[] {
+  return logs.flatMap(({ path, appUid }) => {
+    if (path.startsWith('/dev/')) return [];
     for (const rotated of rotatedOf(realLog(path))) {
       rmSync(rotated.path, { force: true });
       rmSync(timesPath(rotated.path), { force: true });
     }
     try {
-      truncateSync(path);
-      return true;
+      closeSync(openTrusted(path, constants.O_WRONLY | constants.O_TRUNC, appUid));
+      return path;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw error;
     }
   });

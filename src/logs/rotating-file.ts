@@ -2,8 +2,6 @@ import {
   constants,
   fstatSync,
   ftruncateSync,
-  mkdirSync,
-  openSync,
   readSync,
   renameSync,
   type Stats,
@@ -13,6 +11,8 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import type { RotationSpec } from '../domain/app-spec.ts';
+import { makeFolder } from '../protocol/home.ts';
+import { openTrusted } from '../protocol/trusted-path.ts';
 import { closeQuietly } from './fifo.ts';
 import { CUT, LONGEST_LINE_BYTES } from './line-splitter.ts';
 import { lineStartOf } from './line-start.ts';
@@ -25,13 +25,14 @@ const NEWLINE = 10;
 const CHECK_MS = 1000;
 /** What could not be set aside is tried again after this time. */
 const ROTATE_AGAIN_MS = 60_000;
-/** A pipe that nobody reads must not block. */
-const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
+const { O_APPEND, O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 /** What may pass, as opposed to what makes the start of an app fail. */
 const PASSING: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'EROFS', 'ESTALE']);
 
 export interface FileOptions {
   readonly rotation: Pick<RotationSpec, 'maxBytes' | 'interval'>;
+  /** The user that the app runs as, whose links are not followed; null for this one. */
+  readonly appUid: number | null;
   /** A line of upkeep's own, as the file has its lines. */
   readonly note: (text: string) => Buffer;
 }
@@ -129,7 +130,7 @@ export class RotatingFile {
     let fd: number | null = null;
     try {
       // What is opened for appending cannot be written to elsewhere.
-      fd = openSync(this.path, 'r+');
+      fd = this.#openAs(O_RDWR);
       readSync(fd, unfinished, 0, unfinished.length, this.#lineStart);
       const bytes = line(unfinished.toString('utf8'));
       this.#size = this.#lineStart + writeSync(fd, bytes, 0, bytes.length, this.#lineStart);
@@ -318,13 +319,13 @@ export class RotatingFile {
   /** @returns why it could not be opened; null when it was. What is written then is lost. */
   #open(now: number): unknown {
     try {
-      mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
-      this.#fd = openSync(this.path, FLAGS, 0o600);
+      makeFolder(dirname(this.path));
+      this.#fd = this.#openAs(O_WRONLY | O_APPEND | O_CREAT);
       const stat = fstatSync(this.#fd);
       this.#regular = stat.isFile();
       this.#inode = stat.ino;
       this.#size = stat.size;
-      this.#lineStart = this.#regular ? lineStartIn(this.path, stat.size) : stat.size;
+      this.#lineStart = this.#regular ? this.#findLineStart(stat.size) : stat.size;
       this.#checkedAt = now;
       const began = stat.birthtimeMs > 0 && stat.size > 0 ? stat.birthtimeMs : now;
       this.#rotateAt = this.#regular ? nextRotation(this.options.rotation.interval, began) : Number.POSITIVE_INFINITY;
@@ -338,9 +339,26 @@ export class RotatingFile {
     }
   }
 
+  #openAs(flags: number): number {
+    return openTrusted(this.path, flags, this.options.appUid);
+  }
+
+  #findLineStart(size: number): number {
+    let fd: number | null = null;
+    try {
+      fd = this.#openAs(O_RDONLY);
+      return lineStartOf(fd, size);
+    } catch {
+      // It may be written to, but not read.
+      return size;
+    } finally {
+      if (fd !== null) closeQuietly(fd);
+    }
+  }
+
   #openTimes({ ino, size }: Stats): void {
     this.#times?.close();
-    this.#times = new TimesWriter(this.path, ino, size);
+    this.#times = new TimesWriter(this.path, ino, size, this.options.appUid);
   }
 
   #closeFile(): void {
@@ -350,19 +368,6 @@ export class RotatingFile {
     this.#fd = null;
     this.#size = 0;
     this.#lineStart = 0;
-  }
-}
-
-/** It may be written to, but not read. */
-function lineStartIn(path: string, size: number): number {
-  let fd: number | null = null;
-  try {
-    fd = openSync(path, 'r');
-    return lineStartOf(fd, size);
-  } catch {
-    return size;
-  } finally {
-    if (fd !== null) closeQuietly(fd);
   }
 }
 

@@ -12,7 +12,7 @@ export interface Segment {
   readonly gz: boolean;
 }
 
-/** The file that is meant where a path is a symbolic link: that is what is set aside. */
+/** The file that is meant where a path leads through symbolic links. */
 export function realLog(path: string): string {
   try {
     return realpathSync(path);

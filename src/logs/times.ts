@@ -1,5 +1,8 @@
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { openTrusted } from '../protocol/trusted-path.ts';
+
+const { O_APPEND, O_CREAT, O_RDWR } = constants;
 
 /**
  * When the bytes of a log were written, beside it in a small file: that is what merges the logs of several instances and
@@ -33,9 +36,9 @@ export class TimesWriter {
   #flushedAt = 0;
 
   /** @param inode tells whether records that are there are those of this log. */
-  constructor(path: string, inode: number, size: number) {
+  constructor(path: string, inode: number, size: number, appUid: number | null) {
     try {
-      this.#fd = openSync(timesPath(path), 'a+', 0o600);
+      this.#fd = openTrusted(timesPath(path), O_RDWR | O_APPEND | O_CREAT, appUid);
       const last = size > 0 ? lastRecord(this.#fd, inode) : null;
       if (last && last.offset < size) {
         this.#records = last.count;

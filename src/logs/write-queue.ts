@@ -1,7 +1,9 @@
 import { Loss } from './loss.ts';
-import type { RotatingFile } from './rotating-file.ts';
+import type { FileOptions, RotatingFile } from './rotating-file.ts';
 
-type QueuedFile = Pick<RotatingFile, 'append' | 'appendLater' | 'close' | 'options'>;
+type QueuedFile = Pick<RotatingFile, 'append' | 'appendLater' | 'close'> & {
+  readonly options: Pick<FileOptions, 'note'>;
+};
 
 /** Writes whole lines without blocking. What there is no room for while the disk is slow is dropped and counted. */
 export class WriteQueue {

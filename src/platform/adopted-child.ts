@@ -97,10 +97,14 @@ export class AdoptedChild extends EventEmitter implements WatchedChild {
   }
 }
 
-/** @returns whether a process is there that started then, and has not ended. */
+/** @returns whether a process is there that started then, and has not ended; also where that cannot be told. */
 export function isSame(pid: number, startTime: string): boolean {
-  const stat = readProcess(pid);
-  return stat !== null && !stat.zombie && stat.startTime === startTime;
+  try {
+    const stat = readProcess(pid);
+    return stat !== null && !stat.zombie && stat.startTime === startTime;
+  } catch {
+    return true;
+  }
 }
 
 const watched = new Set<AdoptedChild>();

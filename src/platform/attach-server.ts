@@ -3,6 +3,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { IPC_CMD, type IpcEnvelope } from '../protocol/ipc.ts';
 import { parseFromApp } from '../protocol/ipc-schema.ts';
+import { guardChannel } from './guard-channel.ts';
 
 /** Who connects says its token within this time. */
 const TOKEN_MS = 5000;
@@ -86,6 +87,7 @@ function channelOver(socket: Socket): ChildProcess | null {
   };
   const ignored = ['ignore', 'ignore', 'ignore'];
   child.spawn({ file: 'adopted', args: [], stdio: [...ignored, 'ipc'], serialization: 'json' });
+  guardChannel(child);
   return child;
 }
 

@@ -52,8 +52,8 @@ export async function blockedStack(pid: number): Promise<readonly string[]> {
 }
 
 async function inspectorPort(pid: number, before: ReadonlySet<number>): Promise<number> {
-  const until = Date.now() + INSPECTOR_MS;
-  while (Date.now() < until) {
+  const until = performance.now() + INSPECTOR_MS;
+  while (performance.now() < until) {
     const port = portsOf(pid).find((each) => !before.has(each));
     if (port !== undefined) return port;
     await sleep(LOOK_MS);

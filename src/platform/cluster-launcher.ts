@@ -1,28 +1,41 @@
 import cluster, { type Address, type Worker } from 'node:cluster';
 import { type BalanceSpec, programToRun } from '../domain/app-spec.ts';
+import type { AttachPoint } from '../protocol/ipc.ts';
 import type { Slot } from '../protocol/messages.ts';
 import type { Launcher } from '../supervisor/ports.ts';
+import { isSame } from './adopted-child.ts';
+import { asUser, lend, type User } from './as-user.ts';
 import type { AttachServer } from './attach-server.ts';
 import { bootstrapArguments } from './node-arguments.ts';
 import { stdioFor, watchReadyFd } from './ready-fd.ts';
 import { sendSignal } from './send-signal.ts';
 import { SharedSockets } from './shared-sockets.ts';
+import { startTraced } from './traces.ts';
 import { adoptChild, type ChildOptions, watchChild } from './watch-child.ts';
 
 /** An app may open a port some time after it is ready: one that nobody uses is kept for this long. */
 const CLOSE_UNUSED_MS = 5000;
 
+interface ForkedWorker {
+  readonly worker: Worker;
+  readonly pid: number | undefined;
+}
+
 /**
  * Starts instances as workers of this process, which is the primary of Node's cluster module.
- * @param attachPath where the server of the next supervisor will be.
+ * @param attachTo where apps find the next supervisor.
  */
-export function clusterLauncher(bootstrap: string, server: AttachServer, attachPath: string): Launcher {
+export function clusterLauncher(bootstrap: string, server: AttachServer, attachTo: AttachPoint): Launcher {
   let balance: BalanceSpec = { mode: 'auto', cookie: null };
-  const sockets = new SharedSockets(() => balance);
+  let user: User = { uid: null, gid: null };
+  const sockets = new SharedSockets(
+    () => balance,
+    () => user,
+  );
   let closing: NodeJS.Timeout | null = null;
   const optionsFor = ({ index }: Slot, held: boolean): ChildOptions => ({
     ownGroup: false,
-    attachTo: attachPath,
+    attachTo,
     shared: { sockets, slot: index, held },
   });
   return {
@@ -34,34 +47,61 @@ export function clusterLauncher(bootstrap: string, server: AttachServer, attachP
     launch: ({ spec, slot, env, outFd, errFd }, on) => {
       if (closing) clearTimeout(closing);
       balance = spec.balance;
+      user = spec;
       const { script, args, cwd, interpreterArgs } = programToRun(spec);
+      const nodeArgs = [...interpreterArgs, ...bootstrapArguments(bootstrap, interpreterArgs, env)];
+      const { file, args: execArgv, ids } = asUser(spec, process.execPath, nodeArgs);
+      lend(spec, [outFd, errFd]);
       cluster.setupPrimary({
         exec: script,
         args: [...args],
-        execArgv: [...interpreterArgs, ...bootstrapArguments(bootstrap, interpreterArgs, env)],
+        execArgv: [...execArgv],
         cwd,
         stdio: [...stdioFor(spec, outFd, errFd), 'ipc'],
         serialization: 'json',
-        ...(spec.uid === null ? {} : { uid: spec.uid }),
-        ...(spec.gid === null ? {} : { gid: spec.gid }),
+        // Else those of the worker before are kept.
+        ...({ uid: undefined, gid: undefined, ...ids } as { uid?: number; gid?: number }),
       });
-      const worker: Worker = cluster.fork(env);
+      const fork = (variables: Readonly<Record<string, string>>): ForkedWorker => {
+        const worker = withExecPath(file, () => cluster.fork({ ...env, ...variables }));
+        return { worker, pid: worker.process.pid };
+      };
+      const {
+        child: { worker },
+        trace,
+      } = startTraced(fork, false);
       watchReadyFd(worker.process, spec, () => on({ kind: 'probed' }));
       // Of what Node itself shares, which are datagram sockets; of the others the bootstrap tells.
       worker.on('listening', (address) => on({ kind: 'listening', address: describeAddress(address) }));
       // 'error' also comes through the process, which is watched.
-      worker.on('error', () => {});
-      return watchChild(worker.process, optionsFor(slot, spec.ready.waitReady || spec.ready.probe !== null), on);
+      worker.on('error', () => {
+        // Node keeps one that could not be started for want of descriptors.
+        if (worker.process.pid === undefined) delete cluster.workers?.[worker.id];
+      });
+      const options = optionsFor(slot, spec.ready.waitReady || spec.ready.probe !== null);
+      return watchChild(worker.process, { ...options, trace }, on);
     },
     adopt: ({ spec, slot, run, held }, on) => {
       balance = spec.balance;
+      user = spec;
       const options = optionsFor(slot, held);
       // It may hold the sockets that its siblings need.
-      const onLate = (): void => void sendSignal(run.pid, 'SIGKILL');
+      const onLate = (): void => void (isSame(run.pid, run.startTime) && sendSignal(run.pid, 'SIGKILL'));
       return adoptChild(run, server, { ...options, awaited: true, onLate }, on);
     },
     quiesce: () => sockets.quiesce(),
   };
+}
+
+/** Node's cluster module starts this path, and takes no other. */
+function withExecPath<T>(path: string, action: () => T): T {
+  const { execPath } = process;
+  process.execPath = path;
+  try {
+    return action();
+  } finally {
+    process.execPath = execPath;
+  }
 }
 
 function describeAddress({ address, port }: Address): string {

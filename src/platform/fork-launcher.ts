@@ -1,36 +1,43 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { type AppSpec, programToRun } from '../domain/app-spec.ts';
+import type { AttachPoint } from '../protocol/ipc.ts';
 import type { Launcher, LaunchRequest } from '../supervisor/ports.ts';
+import { asUser, lend } from './as-user.ts';
 import type { AttachServer } from './attach-server.ts';
 import { bootstrapArguments } from './node-arguments.ts';
 import { stdioFor, watchReadyFd } from './ready-fd.ts';
+import { startTraced } from './traces.ts';
 import { adoptChild, type ChildOptions, watchChild } from './watch-child.ts';
 
 /**
  * Starts each instance as a process of its own, the leader of its own process group.
- * @param attachPath where the server of the next supervisor will be.
+ * @param attachTo where apps find the next supervisor.
  */
-export function forkLauncher(bootstrap: string, server: AttachServer, attachPath: string): Launcher {
+export function forkLauncher(bootstrap: string, server: AttachServer, attachTo: AttachPoint): Launcher {
   const optionsFor = ({ program }: AppSpec): ChildOptions => ({
     ownGroup: true,
-    attachTo: program.runtime === 'node' ? attachPath : null,
+    attachTo: program.runtime === 'node' ? attachTo : null,
   });
   return {
     launch: (request, on) => {
       const { spec, env, outFd, errFd } = request;
       const program = programToRun(spec);
       const node = program.runtime === 'node';
-      const child = spawn(program.exec, commandArguments(request, bootstrap), {
-        cwd: program.cwd,
-        env,
-        // Other programs have no use for a channel, and would hand its descriptor on to their children.
-        stdio: [...stdioFor(spec, outFd, errFd), ...(node ? (['ipc'] as const) : [])],
-        detached: true,
-        ...(spec.uid === null ? {} : { uid: spec.uid }),
-        ...(spec.gid === null ? {} : { gid: spec.gid }),
-      });
+      const { file, args, ids } = asUser(spec, program.exec, commandArguments(request, bootstrap));
+      lend(spec, [outFd, errFd]);
+      const start = (variables: Readonly<Record<string, string>>): ChildProcess =>
+        spawn(file, args, {
+          cwd: program.cwd,
+          env: { ...env, ...variables },
+          // Other programs have no use for a channel, and would hand its descriptor on to their children.
+          stdio: [...stdioFor(spec, outFd, errFd), ...(node ? (['ipc'] as const) : [])],
+          detached: true,
+          ...ids,
+        });
+      // Node.js takes longer than that to get to the app.
+      const { child, trace } = startTraced(start, !node);
       watchReadyFd(child, spec, () => on({ kind: 'probed' }));
-      return watchChild(child, optionsFor(spec), on);
+      return watchChild(child, { ...optionsFor(spec), trace }, on);
     },
     // One that does not come is watched from outside, as a program that cannot.
     adopt: ({ spec, run }, on) => adoptChild(run, server, { ...optionsFor(spec), onLate: () => {} }, on),

@@ -11,7 +11,7 @@ const SPARE_FACTOR = 4;
  * before anything else happens, and rewritten when most of it is old. Losing power loses it, and all that it tells of.
  */
 export function fileLedger(path: string): Ledger {
-  const header = `${JSON.stringify({ format: 1, boot: bootId() })}\n`;
+  const header = `${JSON.stringify({ format: 2, boot: bootId() })}\n`;
   const entries = new Map<string, string>();
   let fd: number | null = null;
   let bytes = 0;
@@ -26,6 +26,8 @@ export function fileLedger(path: string): Ledger {
       renameSync(next, path);
     } catch (error) {
       closeSync(nextFd);
+      // On a full disk, half a file is in the way of everything else.
+      rmSync(next, { force: true });
       throw error;
     }
     if (fd !== null) closeSync(fd);

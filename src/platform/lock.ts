@@ -19,7 +19,7 @@ export function acquireLock(path: string): number | null {
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       if (tryLink(mine, path)) return null;
-      const holder = liveHolder(path);
+      const holder = lockHolder(path);
       if (holder !== null) return holder;
       breakStale(path);
       Atomics.wait(pause, 0, 0, 2 + Math.random() * 10);
@@ -31,7 +31,7 @@ export function acquireLock(path: string): number | null {
 }
 
 /** @returns the pid of a holder that is alive, or null. */
-function liveHolder(path: string): number | null {
+export function lockHolder(path: string): number | null {
   try {
     const { pid, startTime } = JSON.parse(readFileSync(path, 'utf8')) as { pid: number; startTime: string };
     const stat = readProcess(pid);
@@ -62,7 +62,7 @@ function breakStale(path: string): void {
     return;
   }
   try {
-    if (liveHolder(path) === null) rmSync(path, { force: true });
+    if (lockHolder(path) === null) rmSync(path, { force: true });
   } finally {
     rmSync(right, { force: true });
   }

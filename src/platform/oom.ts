@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { folderOf } from './cgroups.ts';
 
 /** How often the kernel has killed a process of this cgroup for want of memory; null where that cannot be read. */
 function oomKills(): number | null {
   try {
-    const [, path = ''] = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8')) ?? [];
-    const events = readFileSync(`/sys/fs/cgroup${path}/memory.events`, 'utf8');
+    const events = readFileSync(`${folderOf('self')}/memory.events`, 'utf8');
     const count = /^oom_kill (\d+)$/m.exec(events)?.[1];
     return count === undefined ? null : Number(count);
   } catch {

@@ -8,8 +8,8 @@ const LIMIT_MS = 2000;
 /** Kills the processes that have one of these files open, and waits until none is left. */
 export async function endHolders(paths: readonly string[]): Promise<void> {
   const wanted = new Set(paths);
-  const deadline = Date.now() + LIMIT_MS;
-  for (let pids = holdersOf(wanted); pids.length > 0 && Date.now() < deadline; pids = holdersOf(wanted)) {
+  const deadline = performance.now() + LIMIT_MS;
+  for (let pids = holdersOf(wanted); pids.length > 0 && performance.now() < deadline; pids = holdersOf(wanted)) {
     for (const pid of pids) sendSignal(pid, 'SIGKILL');
     await sleep(POLL_MS);
   }

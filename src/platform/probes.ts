@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { type Check, programToRun } from '../domain/app-spec.ts';
 import type { Prober, ProbeTarget } from '../supervisor/ports.ts';
+import { asUser } from './as-user.ts';
 
 /** Of what a command prints, no more than this is kept: its last line is the reason. */
 const OUTPUT_BYTES = 2048;
@@ -87,14 +88,14 @@ async function withConnection(
 
 function askCommand(command: string, { spec, env }: ProbeTarget, ending: AbortSignal): Promise<string | null> {
   const { cwd } = programToRun(spec);
-  const child = spawn('/bin/sh', ['-c', command], {
+  const { file, args, ids } = asUser(spec, '/bin/sh', ['-c', command]);
+  const child = spawn(file, args, {
     cwd,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
     // Its own group, so that nothing of it is left.
     detached: true,
-    ...(spec.uid === null ? {} : { uid: spec.uid }),
-    ...(spec.gid === null ? {} : { gid: spec.gid }),
+    ...ids,
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {

@@ -1,34 +1,50 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { ProcessStat } from '../supervisor/ports.ts';
+import { withDescriptor } from './spare-descriptor.ts';
 
 /** Linux fixes both for user space, on every architecture that Node runs on. */
 const TICK_MS = 10;
 const PAGE_BYTES = 4096;
 
+/** The last one: it ended between open and read. */
+const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ESRCH']);
+
 const linux = process.platform === 'linux';
 
-/** @returns null when there is no such process. */
+/**
+ * @returns null when there is no such process.
+ * @throws Error where that cannot be told.
+ */
 export function readProcess(pid: number): ProcessStat | null {
   return linux ? readProcStat(pid) : (runPs(['-p', String(pid)])[0] ?? null);
 }
 
+/** Those that are gone, or cannot be looked at, are left out. */
 export function readProcesses(pids: readonly number[]): readonly ProcessStat[] {
-  if (linux) return pids.flatMap((pid) => readProcStat(pid) ?? []);
-  return pids.length === 0 ? [] : runPs(['-p', pids.join(',')]);
+  try {
+    if (linux) return pids.flatMap((pid) => readProcStat(pid) ?? []);
+    return pids.length === 0 ? [] : runPs(['-p', pids.join(',')]);
+  } catch {
+    return [];
+  }
 }
 
 export function readAllProcesses(): readonly ProcessStat[] {
   if (!linux) return runPs(['-A']);
-  return readdirSync('/proc').flatMap((entry) => (/^\d+$/.test(entry) ? (readProcStat(Number(entry)) ?? []) : []));
+  return withDescriptor(() => readdirSync('/proc')).flatMap((entry) =>
+    /^\d+$/.test(entry) ? (readProcStat(Number(entry)) ?? []) : [],
+  );
 }
 
 function readProcStat(pid: number): ProcessStat | null {
   let text: string;
   try {
-    text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  } catch {
-    return null;
+    text = withDescriptor(() => readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (GONE.has(code)) return null;
+    throw error;
   }
   // The name, in parentheses, may itself hold spaces and parentheses: the fields count from the last one.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -47,8 +63,9 @@ function readProcStat(pid: number): ProcessStat | null {
 /** For macOS: one `ps` for any number of processes. */
 function runPs(which: readonly string[]): ProcessStat[] {
   const args = [...which, '-o', 'pid=,ppid=,pgid=,stat=,rss=,time=,lstart='];
-  const { stdout } = spawnSync('/bin/ps', args, { encoding: 'utf8', env: { LC_ALL: 'C' }, timeout: 5000 });
-  return (stdout ?? '').split('\n').flatMap((line) => {
+  const { stdout, error } = spawnSync('/bin/ps', args, { encoding: 'utf8', env: { LC_ALL: 'C' }, timeout: 5000 });
+  if (error) throw error;
+  return stdout.split('\n').flatMap((line) => {
     const match = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\d+)\s+(\S+)\s+(.+?)\s*$/.exec(line);
     if (!match) return [];
     const [, pid, ppid, group, stat = '', rss, time = '', startTime = ''] = match;

@@ -1,33 +1,73 @@
 import type { ProcessStat } from '../supervisor/ports.ts';
 import { readAllProcesses, readProcess } from './process-table.ts';
 import { sendSignal } from './send-signal.ts';
+import { markedProcesses, type Trace, traceOf } from './traces.ts';
 
 const POLL_MS = 50;
-/** Many trees are signalled in one moment, as when all apps are stopped: they share one look at the process table. */
+/**
+ * Many trees are signalled in one moment, as when all apps are stopped: they share one look at the process table, the
+ * longer the longer it takes (30 us a process).
+ */
 const TABLE_AGE_MS = 20;
+const TABLE_AGE_FACTOR = 3;
+const OLDEST_TABLE_MS = 60;
 
-let table: { readonly at: number; readonly rows: readonly ProcessStat[] } | null = null;
+let table: { readonly until: number; readonly rows: readonly ProcessStat[] } | null = null;
 
 function recentTable(): readonly ProcessStat[] {
-  if (!table || Date.now() - table.at > TABLE_AGE_MS) table = { at: Date.now(), rows: readAllProcesses() };
-  return table.rows;
+  const now = performance.now();
+  if (table && now < table.until) return table.rows;
+  try {
+    const rows = readAllProcesses();
+    const tookMs = performance.now() - now;
+    const ageMs = Math.min(OLDEST_TABLE_MS, Math.max(TABLE_AGE_MS, tookMs * TABLE_AGE_FACTOR));
+    table = { until: performance.now() + ageMs, rows };
+    return rows;
+  } catch {
+    // Groups are left, and what was seen before.
+    return table?.rows ?? [];
+  }
 }
+
+/** What a tree asks of the system. */
+export interface Processes {
+  /** All of them, as they were a moment ago. */
+  readonly all: () => readonly ProcessStat[];
+  readonly one: (pid: number) => ProcessStat | null;
+  readonly marked: (mark: string, rows: readonly ProcessStat[]) => readonly ProcessStat[];
+  readonly signal: (pid: number, signal: string | 0) => boolean;
+}
+
+const SYSTEM: Processes = { all: recentTable, one: readProcess, marked: markedProcesses, signal: sendSignal };
 
 /**
  * What one main process started, and what that started. A process whose parent died is no longer below the main
- * process, so each look remembers what it saw, by pid and start time.
+ * process, so each look remembers what it saw, by pid and start time: a pid alone may be a stranger's by now. Where
+ * there are cgroups, the one of this run holds all of it; else what has left its group and its parent is found by the
+ * mark in its environment.
  */
 export class ProcessTree {
   readonly #pid: number;
-  readonly #ownGroup: boolean;
+  readonly #processes: Processes;
+  readonly #trace: Trace;
+  /** '' where it could not be read. */
+  readonly #startTime: string;
   readonly #known = new Map<number, string>();
   #poll: NodeJS.Timeout | null = null;
   #mainGone = false;
+  /** The process group of that number is the tree's. Once it was empty, it may be a stranger's. */
+  #groupIsOurs: boolean;
 
-  /** @param ownGroup the main process leads a process group of its own, so the group belongs to the tree. */
-  constructor(pid: number, ownGroup: boolean) {
+  /**
+   * @param ownGroup the main process leads a process group of its own, so the group belongs to the tree.
+   * @param trace given where the process has just been started: it may not show anything yet.
+   */
+  constructor(pid: number, ownGroup: boolean, trace: Trace = traceOf(pid), processes: Processes = SYSTEM) {
     this.#pid = pid;
-    this.#ownGroup = ownGroup;
+    this.#processes = processes;
+    this.#groupIsOurs = ownGroup;
+    this.#trace = trace;
+    this.#startTime = processes.one(pid)?.startTime ?? '';
   }
 
   /**
@@ -36,22 +76,29 @@ export class ProcessTree {
    */
   signal(signal: string): void {
     this.#look();
-    if (!this.#mainGone) sendSignal(this.#pid, signal);
-    for (const pid of this.#alive()) sendSignal(pid, signal);
+    if (this.#mainLives()) this.#processes.signal(this.#pid, signal);
+    for (const pid of this.#alive()) this.#processes.signal(pid, signal);
+    if (signal !== 'SIGKILL') return;
     // What was forked since the look; a second SIGKILL does no harm, a second polite signal might.
-    if (signal === 'SIGKILL' && this.#ownGroup) sendSignal(-this.#pid, signal);
+    this.#trace.cgroup?.kill();
+    if (this.#groupIsOurs) this.#processes.signal(-this.#pid, signal);
   }
 
   /** The main process was reaped: its pid may be another's from now on. */
   mainExited(): void {
     this.#mainGone = true;
+    this.#checkGroup();
   }
 
   /** Whether anything but the main process is left. */
   hasDescendants(): boolean {
     if (this.#alive().length > 0) return true;
-    if (!this.#ownGroup || !sendSignal(-this.#pid, 0)) return false;
-    return recentTable().some((row) => row.group === this.#pid && row.pid !== this.#pid && !row.zombie);
+    this.#checkGroup();
+    const mayHave = !this.#trace.cgroup || this.#groupIsOurs || this.#inCgroup().length > 0;
+    if (mayHave) this.#look();
+    const has = this.#alive().length > 0;
+    if (!has && this.#mainGone) this.#trace.cgroup?.remove();
+    return has;
   }
 
   /** Calls once, when nothing but the main process is left; at once if that is so now. */
@@ -69,28 +116,56 @@ export class ProcessTree {
   forget(): void {
     if (this.#poll) clearInterval(this.#poll);
     this.#poll = null;
+    if (this.#mainGone) this.#trace.cgroup?.remove();
   }
 
   #look(): void {
-    const rows = recentTable();
-    const queue = [this.#pid, ...this.#known.keys()];
-    for (const row of rows) if (this.#ownGroup && row.group === this.#pid && row.pid !== this.#pid) queue.push(row.pid);
-    const members = new Set(queue);
-    for (const parent of queue) {
-      for (const { pid, ppid } of rows) {
-        if (ppid !== parent || members.has(pid)) continue;
-        members.add(pid);
-        queue.push(pid);
-      }
+    this.#checkGroup();
+    const { mark } = this.#trace;
+    const rows = this.#processes.all();
+    const children = new Map<number, ProcessStat[]>();
+    for (const row of rows) {
+      const siblings = children.get(row.ppid);
+      if (siblings) siblings.push(row);
+      else children.set(row.ppid, [row]);
     }
-    members.delete(this.#pid);
-    for (const { pid, startTime } of rows)
-      if (members.has(pid) && !this.#known.has(pid)) this.#known.set(pid, startTime);
+    const members = new Set<ProcessStat>([
+      ...rows.filter((row) => this.#isMain(row) || this.#known.get(row.pid) === row.startTime),
+      ...rows.filter((row) => this.#groupIsOurs && row.group === this.#pid),
+      ...this.#inCgroup().flatMap((pid) => this.#processes.one(pid) ?? []),
+      ...(mark === null ? [] : this.#processes.marked(mark, rows)),
+    ]);
+    // What is added while it is gone through is gone through too.
+    for (const member of members) for (const child of children.get(member.pid) ?? []) members.add(child);
+    for (const { pid, startTime } of members) {
+      if (pid !== this.#pid && pid !== process.pid) this.#known.set(pid, startTime);
+    }
+  }
+
+  /** While it has a member, no other group gets its number. */
+  #checkGroup(): void {
+    if (!this.#groupIsOurs) return;
+    const leader = this.#processes.one(this.#pid);
+    const reused = leader !== null && this.#startTime !== '' && leader.startTime !== this.#startTime;
+    this.#groupIsOurs = !reused && this.#processes.signal(-this.#pid, 0);
+  }
+
+  #isMain({ pid, startTime }: ProcessStat): boolean {
+    return !this.#mainGone && pid === this.#pid && (startTime === this.#startTime || this.#startTime === '');
+  }
+
+  #mainLives(): boolean {
+    const stat = this.#mainGone ? null : this.#processes.one(this.#pid);
+    return stat !== null && this.#isMain(stat);
+  }
+
+  #inCgroup(): number[] {
+    return (this.#trace.cgroup?.pids() ?? []).filter((pid) => pid !== this.#pid && !this.#known.has(pid));
   }
 
   #alive(): number[] {
     return [...this.#known].flatMap(([pid, startTime]) => {
-      const stat = readProcess(pid);
+      const stat = this.#processes.one(pid);
       return stat && !stat.zombie && stat.startTime === startTime ? pid : [];
     });
   }

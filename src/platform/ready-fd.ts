@@ -15,7 +15,7 @@ export function stdioFor(spec: AppSpec, outFd: number, errFd: number): Stdio {
 export function watchReadyFd(child: ChildProcess, spec: AppSpec, ready: () => void): void {
   const fd = readyFd(spec);
   if (fd === null) return;
-  const pipe = child.stdio[fd] as Readable | null | undefined;
+  const pipe = child.stdio?.[fd] as Readable | null | undefined;
   pipe?.on('error', () => {});
   pipe?.on('data', (chunk: Buffer) => {
     if (!chunk.includes('\n')) return;

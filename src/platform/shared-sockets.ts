@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BalanceSpec } from '../domain/app-spec.ts';
 import type { FromSockets, SocketQuery, ToSockets } from '../protocol/ipc.ts';
+import { bindAs, type User } from './as-user.ts';
 import { bind, canReusePort, nameOf, type RawHandle, REUSE_PORT } from './raw-handle.ts';
 import { addressOf, readHead, weigh } from './sticky.ts';
 
@@ -13,13 +14,18 @@ const MOST_ASKED = 8;
 const MEAN_MS = 10;
 /** Connections that wait for a worker to come; what comes beyond that is closed. */
 const MOST_WAITING = 4096;
+/** Connections in the hands of the supervisor, those that workers are asked to take included. */
+const MOST_HELD = 2 * MOST_WAITING;
 /** A connection that no worker has taken within this time is closed. */
 const WAITING_MS = 60_000;
 const PAIR_MS = 5000;
 /** Connections that are on their way arrive within this time. */
 const QUIESCE_MS = 2000;
 const LOOK_MS = 20;
+/** Addresses that one app listens on. */
+const MOST_LISTENERS = 1024;
 const EINVAL = -22;
+const EMFILE = -24;
 
 /** One worker, as far as sockets go. */
 export interface SocketWorker {
@@ -70,6 +76,8 @@ interface Connection {
   readonly head: string;
   /** Who passed it on, and would take it back. */
   readonly giver: SocketWorker | null;
+  /** What the giver calls it. */
+  readonly pass: number;
   /** The only worker that it is for. */
   readonly only: SocketWorker | null;
   readonly asked: Set<SocketWorker>;
@@ -96,6 +104,7 @@ interface Listener {
 /** The listening sockets of a cluster, held for its workers so that none closes while the app is wanted. */
 export class SharedSockets {
   readonly #balance: () => BalanceSpec;
+  readonly #user: () => User;
   readonly #listeners = new Map<string, Listener>();
   readonly #held = new Set<SocketWorker>();
   /** Who has not told yet which sockets it has. */
@@ -109,9 +118,13 @@ export class SharedSockets {
   #pair: { readonly handle: RawHandle; readonly port: number } | null = null;
   readonly #expected = new Map<number, (client: RawHandle) => void>();
 
-  /** @param balance is asked when a socket is opened; an open one stays as it is. */
-  constructor(balance: () => BalanceSpec) {
+  /**
+   * @param balance is asked when a socket is opened; an open one stays as it is.
+   * @param user whom the app runs as.
+   */
+  constructor(balance: () => BalanceSpec, user: () => User = () => ({ uid: null, gid: null })) {
     this.#balance = balance;
+    this.#user = user;
   }
 
   attach(worker: SocketWorker): WorkerSockets {
@@ -154,9 +167,9 @@ export class SharedSockets {
       for (const { worker } of listener.members.values()) worker.send({ kind: 'mean', socket: listener.key, mean: -1 });
       if (listener.way === 'handed') for (const handle of listener.handles.values()) handle.close();
     }
-    const until = Date.now() + QUIESCE_MS;
+    const until = performance.now() + QUIESCE_MS;
     // Twice in a row: one that a worker has just passed on may still be on its way here.
-    for (let empty = 0; empty < 2 && Date.now() < until; ) {
+    for (let empty = 0; empty < 2 && performance.now() < until; ) {
       await sleep(LOOK_MS);
       empty = this.#connections.size === 0 ? empty + 1 : 0;
     }
@@ -202,10 +215,13 @@ export class SharedSockets {
       case 'pass-on': {
         const listener = this.#listeners.get(message.socket);
         if (!handle) return;
-        if (!listener) return handle.close();
+        if (!listener || this.#connections.size >= MOST_HELD) {
+          handle.close();
+          return worker.send({ kind: 'passed', pass: message.pass });
+        }
         const member = listener.members.get(worker);
         if (member) member.open = message.open + member.inTransit;
-        return this.#find(this.#hold(listener, handle, { giver: worker }));
+        return this.#find(this.#hold(listener, handle, { giver: worker, pass: message.pass }));
       }
       case 'claim': {
         const connection = this.#connections.get(message.connection);
@@ -267,6 +283,7 @@ export class SharedSockets {
     handle: RawHandle | undefined,
   ): void {
     if (!handle) return;
+    if (!this.#awaited.has(worker) || this.#listeners.size >= MOST_LISTENERS) return handle.close();
     const { socket: key, open } = message;
     const known = this.#listeners.get(key);
     const slot = this.#wayFor(message) === 'kernel' ? worker.slot : 0;
@@ -281,7 +298,8 @@ export class SharedSockets {
   }
 
   #newListener(key: string, query: SocketQuery): Listener | number {
-    const handle = this.#wayFor(query) === 'kernel' ? bindReusable(query) : bind(query);
+    if (this.#listeners.size >= MOST_LISTENERS) return EMFILE;
+    const handle = this.#wayFor(query) === 'kernel' ? bindReusable(query) : bindAs(this.#user(), query);
     return typeof handle === 'number' ? handle : this.#listenerOn(handle, key, query, 0);
   }
 
@@ -376,13 +394,18 @@ export class SharedSockets {
     }
   }
 
-  #hold(listener: Listener, client: RawHandle, more: Partial<Pick<Connection, 'giver' | 'only' | 'head'>>): Connection {
+  #hold(
+    listener: Listener,
+    client: RawHandle,
+    more: Partial<Pick<Connection, 'giver' | 'pass' | 'only' | 'head'>>,
+  ): Connection {
     const connection: Connection = {
       id: this.#nextConnection++,
       listener,
       client,
       head: '',
       giver: null,
+      pass: 0,
       only: null,
       ...more,
       asked: new Set(),
@@ -470,6 +493,7 @@ export class SharedSockets {
     if (connection.timer) clearTimeout(connection.timer);
     this.#connections.delete(connection.id);
     connection.client.close();
+    connection.giver?.send({ kind: 'passed', pass: connection.pass });
   }
 
   #tellMean(listener: Listener): void {

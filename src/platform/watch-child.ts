@@ -1,24 +1,30 @@
+import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import type { Exit } from '../domain/restart-policy.ts';
-import { IPC_CMD, type IpcEnvelope, type ToApp } from '../protocol/ipc.ts';
+import { shortageOf } from '../domain/shortage.ts';
+import { type AttachPoint, IPC_CMD, type IpcEnvelope, type ToApp } from '../protocol/ipc.ts';
 import { parseFromApp } from '../protocol/ipc-schema.ts';
 import type { ProcessEvent, RunIdentity, RunningProcess } from '../supervisor/ports.ts';
 import { AdoptedChild, isSame, type WatchedChild } from './adopted-child.ts';
 import type { AttachServer } from './attach-server.ts';
+import { guardChannel } from './guard-channel.ts';
 import { killedForMemory } from './oom.ts';
 import { readProcess } from './process-table.ts';
 import { ProcessTree } from './process-tree.ts';
 import type { RawHandle } from './raw-handle.ts';
 import type { SharedSockets } from './shared-sockets.ts';
+import type { Trace } from './traces.ts';
 
 /** The last messages of a process that has ended are read within this time. */
 const LAST_MESSAGES_MS = 200;
 
 export interface ChildOptions {
   readonly ownGroup: boolean;
-  /** Of a Node.js app: the path where it finds the next supervisor; null for another program. */
-  readonly attachTo: string | null;
+  /** Of a Node.js app: where it finds the next supervisor; null for another program. */
+  readonly attachTo: AttachPoint | null;
+  /** Of one that has just been started. */
+  readonly trace?: Trace;
   /** Of a worker of a cluster: where its sockets come from, and its place in the app. */
   readonly shared?: { readonly sockets: SharedSockets; readonly slot: number; readonly held: boolean };
   /** Its sockets come with it: until then no other worker opens one. */
@@ -27,10 +33,11 @@ export interface ChildOptions {
 
 /** Turns the events of a child process that was just started into those that a supervisor knows. */
 export function watchChild(
-  child: WatchedChild,
+  child: ChildProcess,
   options: ChildOptions,
   on: (event: ProcessEvent) => void,
 ): RunningProcess {
+  guardChannel(child);
   const { pid } = child;
   const { attachTo } = options;
   const token = attachTo === null ? null : randomUUID();
@@ -40,9 +47,9 @@ export function watchChild(
   return running;
 }
 
-function sayIdentity(child: WatchedChild, socket: string | null, token: string | null): void {
-  if (socket === null || token === null) return;
-  const body: ToApp = { kind: 'identity', socket, token };
+function sayIdentity(child: WatchedChild, attachTo: AttachPoint | null, token: string | null): void {
+  if (attachTo === null || token === null) return;
+  const body: ToApp = { kind: 'identity', ...attachTo, token };
   child.send({ cmd: IPC_CMD, body } satisfies IpcEnvelope<ToApp>, () => {});
 }
 
@@ -88,15 +95,15 @@ export function adoptChild(
 
 function watch(
   child: WatchedChild,
-  { ownGroup, shared, awaited = false }: ChildOptions,
+  { ownGroup, trace, shared, awaited = false }: ChildOptions,
   on: (event: ProcessEvent) => void,
 ): RunningProcess {
   let emit: ((event: ProcessEvent) => void) | null = on;
   const { pid } = child;
-  const tree = pid === undefined ? null : new ProcessTree(pid, ownGroup);
+  const tree = pid === undefined ? null : new ProcessTree(pid, ownGroup, trace);
   let exited = false;
-  /** Where it listens, as its bootstrap tells. */
-  const addresses: string[] = [];
+  /** Where it listens first, as its bootstrap tells. */
+  let firstAddress: string | undefined;
 
   const tell = (body: ToApp, handle?: RawHandle): void => {
     // A channel that has just closed is told by 'disconnect' and 'exit'.
@@ -107,7 +114,11 @@ function watch(
 
   child.on('error', (error: NodeJS.ErrnoException) => {
     // Also emitted when a message could not be sent, which concerns nobody.
-    if (pid === undefined) emit?.({ kind: 'spawn-failed', reason: spawnError(error, child.spawnfile) });
+    if (pid !== undefined) return;
+    sockets?.gone();
+    const shortage = shortageOf(error);
+    const reason = shortage ?? spawnError(error, child.spawnfile);
+    emit?.({ kind: 'spawn-failed', reason, short: shortage !== null });
   });
   child.on('exit', (code: number | null, signal: string | null) => {
     exited = true;
@@ -129,7 +140,7 @@ function watch(
     if (message?.cmd !== IPC_CMD) return;
     const event = parseFromApp(message.body);
     if (!event) return handle?.close();
-    if (event.kind === 'listening') addresses.push(event.address);
+    if (event.kind === 'listening') firstAddress ??= event.address;
     switch (event.kind) {
       case 'stopped-listening':
         sockets?.stopListening();
@@ -147,7 +158,7 @@ function watch(
       case 'claim':
       case 'took':
       case 'declined':
-        return sockets?.handle(event, handle);
+        return sockets ? sockets.handle(event, handle) : handle?.close();
       case 'main-ran':
       case 'listening':
       case 'uncaught':
@@ -169,7 +180,7 @@ function watch(
     endDrain: () => tell({ kind: 'end-drain' }),
     admit: () => sockets?.admit(),
     ping: () => tell({ kind: 'ping' }),
-    connect: (port) => sockets?.connect(port) ?? connectTo(port ?? addresses[0]),
+    connect: (port) => sockets?.connect(port) ?? connectTo(port ?? firstAddress),
     signal: (signal, wholeTree) => {
       if (wholeTree) tree?.signal(signal);
       else if (!exited) child.kill(signal as NodeJS.Signals);

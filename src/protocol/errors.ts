@@ -1,3 +1,5 @@
+import { SHORT_HINT, shortageOf } from '../domain/shortage.ts';
+
 /**
  * Every error that crosses a socket or ends a command: a code to match on, an exit code, and what to do next.
  * Match codes, never message texts.
@@ -11,13 +13,19 @@ const ERROR_CODES = {
   APP_NOT_FOUND: { exit: 1, hint: '`upkeep list` shows what there is' },
   APP_EXISTS: { exit: 1, hint: null },
   APP_BUSY: { exit: 1, hint: 'wait for it to end, or end it with `upkeep stop`' },
+  LIST_EMPTY: { exit: 1, hint: '`upkeep resurrect` starts what is saved; `upkeep save --force` forgets it' },
   SIGNAL_UNKNOWN: { exit: 2, hint: '`kill -l` lists the signals' },
+  INIT_UNKNOWN: { exit: 1, hint: 'name one: systemd, systemd-user, launchd, launchd-user, openrc' },
+  INIT_FAILED: { exit: 1, hint: null },
   HOME_UNUSABLE: { exit: 1, hint: 'name another folder in UPKEEP_HOME' },
+  PEER_SILENT: { exit: 1, hint: null },
   DAEMON_UNREACHABLE: { exit: 1, hint: '`upkeep kill`, then try again; the log is daemon.log in the home' },
+  DAEMON_FULL: { exit: 1, hint: null },
   SUPERVISOR_LOST: { exit: 1, hint: 'the daemon starts another one; try again' },
   PROTOCOL_MALFORMED: { exit: 1, hint: 'one JSON object a line, see docs/protocol.md' },
   PROTOCOL_VERSION: { exit: 1, hint: '`upkeep kill` ends the daemon of the other version and its apps' },
   METHOD_UNKNOWN: { exit: 1, hint: 'the daemon may be older than this command' },
+  MACHINE_SHORT: { exit: 1, hint: SHORT_HINT },
   INTERNAL: { exit: 70, hint: 'this is a bug in upkeep: please report it with daemon.log' },
 } as const satisfies Record<string, { exit: number; hint: string | null }>;
 
@@ -65,9 +73,13 @@ export class UpkeepError extends Error {
     return new UpkeepError(Object.hasOwn(ERROR_CODES, code) ? code : 'INTERNAL', message, { hint, stderr });
   }
 
-  /** The error itself, or any other thrown value as an INTERNAL one. */
+  /** The error itself; any other thrown value tells what the machine is short of, or is an INTERNAL one. */
   static from(thrown: unknown): UpkeepError {
     if (thrown instanceof UpkeepError) return thrown;
+    const shortage = shortageOf(thrown);
+    if (shortage !== null) {
+      return new UpkeepError('MACHINE_SHORT', `${shortage}: ${(thrown as Error).message}`, { cause: thrown });
+    }
     const message = thrown instanceof Error ? thrown.message : String(thrown);
     return new UpkeepError('INTERNAL', message, { cause: thrown });
   }

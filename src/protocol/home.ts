@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { UpkeepError } from './errors.ts';
+import { closeHome } from './own-home.ts';
 
 /** Where everything of one user's upkeep lives. Folders are 0700, files and sockets 0600. */
 export interface Home {
@@ -15,8 +16,12 @@ export interface Home {
   readonly daemonLock: string;
   readonly daemonLog: string;
   readonly state: string;
+  /** What `save` keeps. */
+  readonly dump: string;
   /** What `list` shows; see status-file.ts. */
   readonly status: string;
+  /** Which start of the machine a daemon last ran in. */
+  readonly booted: string;
 }
 
 /** sun_path holds 108 bytes on Linux and 104 on macOS, the ending zero included. */
@@ -47,7 +52,9 @@ export function resolveHome(env: Readonly<Record<string, string | undefined>>): 
     daemonLock: join(run, 'daemon.lock'),
     daemonLog: join(root, 'daemon.log'),
     state: join(root, 'state.json'),
+    dump: join(root, 'dump.json'),
     status: join(run, 'status.json'),
+    booted: join(run, 'booted'),
   };
 }
 
@@ -75,22 +82,30 @@ export function supervisorLock(home: Home, key: string): string {
 
 /**
  * Makes the folders that are missing, for the owner only.
+ * @returns what had to be changed so that nobody else gets in, or null.
  * @throws UpkeepError HOME_UNUSABLE.
  */
-export function makeHome(home: Home): void {
+export function makeHome(home: Home): string | null {
+  const changed = closeHome(home);
   try {
     for (const folder of [home.root, home.run, home.logs, home.pids]) makeFolder(folder);
+    return changed;
   } catch (cause) {
     throw new UpkeepError('HOME_UNUSABLE', `cannot make ${home.root}: ${(cause as Error).message}`, { cause });
   }
 }
 
-/** One by one: `recursive` never returns for a folder in /proc on Node 20. */
-function makeFolder(folder: string): void {
+/** With all above it that is missing. One by one: `recursive` never returns for a folder in /proc on Node 20. */
+export function makeFolder(folder: string): void {
   if (existsSync(folder)) {
     if (!statSync(folder).isDirectory()) throw new Error(`${folder} is no folder`);
     return;
   }
   makeFolder(dirname(folder));
-  mkdirSync(folder, { mode: 0o700 });
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    // Another command was faster.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }

@@ -42,8 +42,8 @@ export type FromSockets =
   | { readonly kind: 'no-more-sockets' }
   /** How many connections of a socket are open. */
   | { readonly kind: 'load'; readonly socket: string; readonly open: number }
-  /** With a connection as its handle: please find a worker that has fewer. */
-  | { readonly kind: 'pass-on'; readonly socket: string; readonly open: number }
+  /** With a connection as its handle: please find a worker that has fewer. It is held here too until `passed`. */
+  | { readonly kind: 'pass-on'; readonly socket: string; readonly open: number; readonly pass: number }
   /** The answer to `offer`: yes, as it is not busy. */
   | { readonly kind: 'claim'; readonly connection: number }
   /** The answers to `take`. */
@@ -103,6 +103,8 @@ export type ToSockets =
   | { readonly kind: 'also-socket'; readonly socket: string }
   /** How many connections of a socket the workers have on average. */
   | { readonly kind: 'mean'; readonly socket: string; readonly mean: number }
+  /** What was passed on has found its worker, or an end. */
+  | { readonly kind: 'passed'; readonly pass: number }
   | { readonly kind: 'offer'; readonly connection: number; readonly socket: string }
   /** With a connection as its handle. `head` is what was read of it, in base64. */
   | { readonly kind: 'take'; readonly connection: number; readonly socket: string; readonly head: string };
@@ -110,9 +112,14 @@ export type ToSockets =
 export interface Identity {
   /** The unix socket on which the next supervisor awaits the apps of this one. */
   readonly socket: string;
+  /** As long as this file is there, somebody may come. */
+  readonly ledger: string;
   /** A secret between this process and its supervisors. */
   readonly token: string;
 }
+
+/** Where the apps of a supervisor find the next one. */
+export type AttachPoint = Omit<Identity, 'token'>;
 
 export interface AppError {
   readonly message: string;

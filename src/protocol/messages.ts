@@ -45,6 +45,12 @@ export interface AppRecord {
   readonly origin: string | null;
 }
 
+/** A log, and the user that its app runs as; null for the daemon's. */
+export interface LogPath {
+  readonly path: string;
+  readonly appUid: number | null;
+}
+
 /** Lines that could not be kept in a log. */
 export interface LostLines {
   readonly lines: number;
@@ -107,11 +113,25 @@ export interface DaemonMethods {
   flush: { params: { selectors: readonly string[] }; result: readonly string[] };
   /** Opens all log files anew, as after another program has moved them away. */
   reloadLogs: { params: Record<string, never>; result: Record<string, never> };
-  /** Ends the daemon for another one to come; everything else goes on. */
-  leave: { params: Record<string, never>; result: Record<string, never> };
+  /** Ends the daemon for another one to come; everything else goes on. `whenIdle`: once nobody else is connected. */
+  leave: { params: { whenIdle?: boolean | undefined }; result: Record<string, never> };
   /** Replaces the supervisors that are of another version than this daemon. */
   updateSupervisors: { params: Record<string, never>; result: readonly SupervisorUpdate[] };
   kill: { params: Record<string, never>; result: { stopped: number } };
+  /** Keeps the list as it is now, beside the state that is saved at every change. */
+  save: { params: { force: boolean }; result: { apps: number; path: string } };
+  /** Starts what was saved and is not there. */
+  resurrect: { params: Record<string, never>; result: Resurrection };
+  cleardump: { params: Record<string, never>; result: { path: string } };
+}
+
+export interface Resurrection {
+  /** How many apps are saved, and how many of them were not there. */
+  readonly saved: number;
+  readonly restored: number;
+  readonly outcomes: readonly Outcome[];
+  /** What was wrong with the newest file, where an older one was taken. */
+  readonly problem: string | null;
 }
 
 /** How the replacement of one supervisor went. */

@@ -11,6 +11,7 @@ export interface PeerHandlers {
   readonly onClose?: () => void;
   /** Longest frame accepted, in bytes. */
   readonly maxFrameBytes?: number;
+  readonly beatMs?: number;
 }
 
 interface Pending {
@@ -18,6 +19,16 @@ interface Pending {
   readonly reject: (error: Error) => void;
   readonly timer: NodeJS.Timeout | null;
 }
+
+/**
+ * While something is awaited that has no deadline, the other side is asked this often whether it lives; whatever it
+ * sends counts as an answer.
+ */
+const BEAT_MS = 2000;
+/** So many without an answer, and it stands still. */
+const BEATS = 5;
+/** Asks just that. Every peer answers it by itself, an older one by an error, which does as well. */
+const ALIVE = 'alive';
 
 /** Most bytes that may wait to be read by the other side before the connection is given up. */
 const MAX_BACKLOG_BYTES = 64 * 1024 * 1024;
@@ -28,13 +39,18 @@ export class Peer {
   readonly #handlers: PeerHandlers;
   readonly #reader: FrameReader;
   readonly #pending = new Map<number, Pending>();
+  readonly #beatMs: number;
   #nextId = 1;
   #closed = false;
+  #beating: NodeJS.Timeout | null = null;
+  /** Beats since the other side was last heard. They count what this process did: it may have stood still itself. */
+  #unanswered = 0;
 
   constructor(socket: Socket, handlers: PeerHandlers = {}) {
     this.#socket = socket;
     this.#handlers = handlers;
     this.#reader = new FrameReader(handlers.maxFrameBytes ?? MAX_FRAME_BYTES);
+    this.#beatMs = handlers.beatMs ?? BEAT_MS;
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     // 'close' follows, and tells the owner.
     socket.on('error', () => {});
@@ -43,6 +59,11 @@ export class Peer {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** The other side stood still when it was last needed, and has not been heard since. */
+  get silent(): boolean {
+    return this.#unanswered >= BEATS;
   }
 
   hello(hello: Hello): void {
@@ -54,8 +75,8 @@ export class Peer {
   }
 
   /**
-   * @param timeoutMs 0 waits as long as the connection lasts: for operations that have a deadline of their own.
-   * @throws UpkeepError what the other side answered, or DAEMON_UNREACHABLE when it does not.
+   * @param timeoutMs 0 waits as long as the other side lives: for operations that have a deadline of their own.
+   * @throws UpkeepError what the other side answered; PEER_SILENT when it does not, DAEMON_UNREACHABLE when it is gone.
    */
   request(method: string, params: unknown, timeoutMs: number): Promise<unknown> {
     return new Promise((resolve, reject) => {
@@ -64,6 +85,7 @@ export class Peer {
       const timer = timeoutMs === 0 ? null : setTimeout(() => this.#timeOut(id, method, timeoutMs), timeoutMs);
       this.#pending.set(id, { resolve, reject, timer });
       this.#write({ id, method, params });
+      if (!timer) this.#beat();
     });
   }
 
@@ -82,7 +104,29 @@ export class Peer {
     if (this.#socket.writableLength > MAX_BACKLOG_BYTES) this.#socket.destroy();
   }
 
+  #beat(): void {
+    this.#beating ??= setInterval(() => {
+      const waiting = [...this.#pending].filter(([, { timer }]) => timer === null);
+      if (waiting.length === 0 || this.silent) this.#stopBeating();
+      if (this.silent) {
+        for (const [id, { reject }] of waiting) {
+          this.#pending.delete(id);
+          reject(new UpkeepError('PEER_SILENT', `nothing was heard for ${BEATS * this.#beatMs} ms`));
+        }
+      } else if (waiting.length > 0) {
+        this.#unanswered++;
+        this.#write({ id: this.#nextId++, method: ALIVE, params: {} });
+      }
+    }, this.#beatMs);
+  }
+
+  #stopBeating(): void {
+    if (this.#beating) clearInterval(this.#beating);
+    this.#beating = null;
+  }
+
   #read(chunk: Buffer): void {
+    this.#unanswered = 0;
     try {
       for (const frame of this.#reader.push(chunk)) this.#dispatch(frame);
     } catch (error) {
@@ -95,7 +139,8 @@ export class Peer {
     if (typeof frame !== 'object' || frame === null) throw malformed(frame);
     const message = frame as Record<string, unknown>;
     if (typeof message['method'] === 'string' && typeof message['id'] === 'number') {
-      void this.#answer(message['id'], message['method'], message['params'] ?? {});
+      if (message['method'] === ALIVE) this.#write({ id: message['id'], result: null });
+      else void this.#answer(message['id'], message['method'], message['params'] ?? {});
     } else if (typeof message['id'] === 'number') {
       this.#settle(message['id'], message);
     } else if (typeof message['event'] === 'string') {
@@ -131,11 +176,12 @@ export class Peer {
   #timeOut(id: number, method: string, timeoutMs: number): void {
     const pending = this.#pending.get(id);
     this.#pending.delete(id);
-    pending?.reject(new UpkeepError('DAEMON_UNREACHABLE', `no answer to "${method}" within ${timeoutMs} ms`));
+    pending?.reject(new UpkeepError('PEER_SILENT', `no answer to "${method}" within ${timeoutMs} ms`));
   }
 
   #onClose(): void {
     this.#closed = true;
+    this.#stopBeating();
     for (const { reject, timer } of this.#pending.values()) {
       if (timer) clearTimeout(timer);
       reject(lost('the request'));

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { nameProblem } from '../domain/app-name.ts';
 import { type AppSpec, MOST_INSTANCES } from '../domain/app-spec.ts';
 import { signalName } from '../domain/signal-name.ts';
 import { UpkeepError } from './errors.ts';
@@ -105,6 +106,11 @@ const appSpec = v.object({
   pidFile: nullable(v.string()),
 }) satisfies v.GenericSchema<unknown, AppSpec>;
 
+/** Of new ones: what is on record was taken once. */
+function hasGoodNames({ name, namespace }: Pick<AppSpec, 'name' | 'namespace'>): boolean {
+  return nameProblem(name) === null && nameProblem(namespace) === null;
+}
+
 export const appRecord = v.object({
   key: v.pipe(v.string(), v.regex(/^[a-z0-9]{1,10}$/)),
   spec: appSpec,
@@ -126,7 +132,12 @@ export const daemonParams: ParamSchemas<DaemonMethodsMap> = {
   list: nothing,
   describe: selectors,
   apply: v.object({
-    specs: v.array(appSpec),
+    specs: v.array(
+      v.pipe(
+        appSpec,
+        v.check((spec) => hasGoodNames(spec), 'expected names as docs/security.md has them'),
+      ),
+    ),
     existing: v.picklist(['error', 'restart', 'reload']),
     origin: v.optional(v.string()),
     canaryMs: v.optional(count),
@@ -148,9 +159,12 @@ export const daemonParams: ParamSchemas<DaemonMethodsMap> = {
   signal: v.object({ selectors: strings, signal: v.string() }),
   flush: selectors,
   reloadLogs: nothing,
-  leave: nothing,
+  leave: v.strictObject({ whenIdle: v.optional(v.boolean()) }),
   updateSupervisors: nothing,
   kill: nothing,
+  save: v.object({ force: v.boolean() }),
+  resurrect: nothing,
+  cleardump: nothing,
 };
 
 export const supervisorParams: ParamSchemas<SupervisorMethodsMap> = {

@@ -1,3 +1,4 @@
+import { SHORT, SHORT_HINT } from '../domain/shortage.ts';
 import type { AppError } from '../protocol/ipc.ts';
 import type { Outcome } from '../protocol/messages.ts';
 import type { ManagedInstance } from './managed-instance.ts';
@@ -19,9 +20,10 @@ export function explainFailure(managed: ManagedInstance, ports: Pick<Ports, 'por
 function explain(managed: ManagedInstance, ports: Pick<Ports, 'portOwner'>): Explanation {
   const { lastExit, state } = managed.instance;
   const { stderr, uncaught } = managed.lastWords;
-  const reason =
-    (state.kind === 'errored' ? null : lastExit?.reason) ?? ('reason' in state ? state.reason : 'did not get ready');
-  const explained = explainPort(uncaught, ports) ?? explainText(uncaught, stderr.join('\n'));
+  const reason = ('reason' in state ? state.reason : lastExit?.reason) ?? 'did not get ready';
+  if (reason.startsWith(SHORT)) return { reason: `it cannot be started: ${reason}`, hint: SHORT_HINT, stderr };
+  const text = stderr.join('\n');
+  const explained = explainPort(uncaught, ports) ?? explainText(uncaught, text) ?? explainUser(managed.spec.uid, text);
   if (explained) return { ...explained, reason: `${explained.reason} (${reason})`, stderr };
 
   if (lastExit?.code === 0 && state.kind !== 'online') {
@@ -63,4 +65,10 @@ function explainText(uncaught: AppError | null, stderr: string): Omit<Explanatio
     return { reason: 'its Node.js does not run TypeScript', hint };
   }
   return null;
+}
+
+function explainUser(uid: number | null, stderr: string): Omit<Explanation, 'stderr'> | null {
+  if (uid === null || !/Cannot find module|EACCES|permission denied/i.test(stderr)) return null;
+  const hint = 'its files, the folders above them and the interpreter must be open to that user';
+  return { reason: `user ${uid} may not read, or run, what it needs`, hint };
 }

@@ -15,11 +15,13 @@ export interface InstanceEntry {
   readonly listens: readonly string[];
 }
 
-/** Of one slot of an app. What was about to replace its instance is not kept: that replacement has failed. */
+/** Of one slot of an app. */
 export interface PlaceEntry {
   readonly key: string;
   readonly slot: Slot;
   readonly current: InstanceEntry;
+  /** What was about to replace it. That has failed; but it may serve already, and so it is drained. */
+  readonly candidate: InstanceEntry | null;
   readonly draining: readonly InstanceEntry[];
   readonly exits: readonly LastExit[];
 }

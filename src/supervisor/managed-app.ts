@@ -21,6 +21,15 @@ const EXITS = 10;
 
 const SETTLED: ReadonlySet<string> = new Set(['online', 'stopped', 'errored']);
 
+/** Many at once, which is cheaper. Where they cannot be made, each start tells. */
+export function reservePipes({ logs }: Ports, instances: number): void {
+  try {
+    logs.reserve(instances);
+  } catch {
+    // See above.
+  }
+}
+
 /** One app with its instances. It knows no operations, only who is in which place. */
 export class ManagedApp {
   record: AppRecord;
@@ -78,7 +87,7 @@ export class ManagedApp {
   /** Makes a place for each slot of the record that has none yet. */
   addPlaces(record: AppRecord): void {
     const missing = record.slots.filter(({ id }) => !this.#places.has(id));
-    if (missing.length > 0) this.#ports.logs.reserve(missing.length);
+    if (missing.length > 0) reservePipes(this.#ports, missing.length);
     for (const slot of missing) {
       const current = this.#instance(record.spec, slot, {});
       this.#places.set(slot.id, { slot, current, candidate: null, draining: new Set(), exits: [] });
@@ -86,15 +95,16 @@ export class ManagedApp {
   }
 
   /** Takes up a place that another supervisor has left; `goOn` follows. @returns the pipes that are still in use. */
-  adoptPlace({ slot, current: entry, draining, exits }: PlaceEntry, handedOver: boolean): readonly Pipes[] {
+  adoptPlace({ slot, current: entry, candidate, draining, exits }: PlaceEntry, handedOver: boolean): readonly Pipes[] {
     this.#generation = Math.max(this.#generation, entry.generation);
     const make = ({ spec, generation, listens }: InstanceEntry): ManagedInstance =>
       this.#instance(spec ?? this.record.spec, slot, { generation, mustListen: listens.length > 0 });
-    const place: Place = { slot, current: make(entry), candidate: null, draining: new Set(draining.map(make)), exits };
+    const leaving = [...draining, ...(candidate ? [mayServe(candidate)] : [])];
+    const place: Place = { slot, current: make(entry), candidate: null, draining: new Set(leaving.map(make)), exits };
     this.#places.set(slot.id, place);
     const pipes = [
       place.current.adopt(entry, handedOver),
-      ...[...place.draining].map((old, at) => old.adopt(draining[at] as InstanceEntry, handedOver)),
+      ...[...place.draining].map((old, at) => old.adopt(leaving[at] as InstanceEntry, handedOver)),
     ];
     return pipes.filter((pair) => pair !== null);
   }
@@ -105,16 +115,21 @@ export class ManagedApp {
       for (const old of place.draining) {
         old.goOn();
         this.#retire(place, old);
+        const { kind } = old.instance.state;
+        // A candidate: what was told to end before goes on with that.
+        if (kind === 'starting' || kind === 'online')
+          old.send({ kind: 'stop', how: 'covered', why: 'its reload was cut short' });
       }
       place.current.goOn();
     }
   }
 
   placeEntry(id: number): PlaceEntry {
-    const { slot, current, draining, exits } = this.#place(id);
+    const { slot, current, candidate, draining, exits } = this.#place(id);
     const { spec } = this.record;
     const old = [...draining].map((instance) => instance.entry(spec));
-    return { key: this.record.key, slot, current: current.entry(spec), draining: old, exits };
+    const fresh = candidate?.entry(spec) ?? null;
+    return { key: this.record.key, slot, current: current.entry(spec), candidate: fresh, draining: old, exits };
   }
 
   nextGeneration(): void {
@@ -236,4 +251,11 @@ export class ManagedApp {
     if (!place) throw new Error(`app ${this.record.spec.name} has no instance ${id}`);
     return place;
   }
+}
+
+/** It may listen, and have connections, although its supervisor was not told before it was killed. */
+function mayServe(entry: InstanceEntry): InstanceEntry {
+  const { state } = entry.instance;
+  if (state.kind !== 'starting') return entry;
+  return { ...entry, instance: { ...entry.instance, state: { ...state, listening: true } } };
 }

@@ -13,6 +13,7 @@ import {
 } from '../domain/instance.ts';
 import { instanceEnv } from '../domain/instance-env.ts';
 import type { Exit } from '../domain/restart-policy.ts';
+import { shortageOf } from '../domain/shortage.ts';
 import type { AppError } from '../protocol/ipc.ts';
 import type { LostLines, Slot } from '../protocol/messages.ts';
 import { HealthWatch, type Illness, poll } from './health-watch.ts';
@@ -37,6 +38,9 @@ export interface LastWords {
   /** The last lines of stderr. */
   readonly stderr: readonly string[];
 }
+
+/** Of one process: more are of no use to whoever reads them. */
+const MOST_ADDRESSES = 100;
 
 const NO_WORDS: LastWords = { uncaught: null, stderr: [] };
 
@@ -112,7 +116,7 @@ export class ManagedInstance {
     try {
       this.#logs = this.#ports.logs.open(this.#spec, this.slot, pipes);
       if (!handedOver)
-        this.#logs.noteGap('the supervisor was killed: what it had read and not yet written is missing here');
+        this.#logs.noteGap('the supervisor was killed: what it had read and not yet written may be missing here');
       this.#watchLost();
     } catch {
       // It runs, and that comes first; its next run tells why there is no log.
@@ -286,7 +290,9 @@ export class ManagedInstance {
       }
     } catch (error) {
       this.#lastWords = NO_WORDS;
-      this.send({ kind: 'spawn-failed', reason: error instanceof Error ? error.message : String(error) });
+      const shortage = shortageOf(error);
+      const message = error instanceof Error ? error.message : String(error);
+      this.send({ kind: 'spawn-failed', reason: shortage ?? message, short: shortage !== null });
     }
   }
 
@@ -307,7 +313,9 @@ export class ManagedInstance {
         this.send({ kind: 'spawned', pid: event.run.pid });
         return this.#askReadiness();
       case 'listening':
-        if (!this.#listens.includes(event.address)) this.#listens.push(event.address);
+        if (this.#listens.length < MOST_ADDRESSES && !this.#listens.includes(event.address)) {
+          this.#listens.push(event.address);
+        }
         return this.send({ kind: 'listening' });
       case 'pong':
         return this.#health?.pong();

@@ -46,8 +46,13 @@ export interface ProbeTarget {
 }
 
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /**
+   * Milliseconds that pass evenly, whatever is done to the wall clock; the same in all processes, until the machine
+   * starts again.
+   */
   readonly now: () => number;
+  /** What to add to such a time to have it in milliseconds since the epoch, as the wall clock stands at present. */
+  readonly epoch: () => number;
   /** @returns what drops the timer. */
   readonly after: (ms: number, action: () => void) => () => void;
 }
@@ -109,7 +114,7 @@ export interface RunningProcess {
 
 export type ProcessEvent =
   | { readonly kind: 'spawned'; readonly run: RunIdentity }
-  | { readonly kind: 'spawn-failed'; readonly reason: string }
+  | { readonly kind: 'spawn-failed'; readonly reason: string; readonly short: boolean }
   | { readonly kind: 'main-ran' }
   | { readonly kind: 'listening'; readonly address: string }
   | { readonly kind: 'ready' }

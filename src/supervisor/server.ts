@@ -1,6 +1,6 @@
-import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { UpkeepError } from '../protocol/errors.ts';
+import { listenOn } from '../protocol/listener.ts';
 import { type Hello, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { Peer } from '../protocol/peer.ts';
 import { supervisorParams, validate } from '../protocol/schema.ts';
@@ -16,6 +16,7 @@ export interface SupervisorServer {
 export interface ServerOptions {
   readonly socketPath: string;
   readonly version: string;
+  readonly complain: (line: string) => void;
   readonly onAdopted: () => void;
   /** The daemon's connection ended although it did not say that it would. */
   readonly onOrphaned: (daemonCommand: readonly string[]) => void;
@@ -25,7 +26,7 @@ export interface ServerOptions {
 }
 
 /** Offers a supervisor on its unix socket. The caller holds the lock of that socket. */
-export function serveSupervisor(supervisor: Supervisor, options: ServerOptions): Promise<SupervisorServer> {
+export async function serveSupervisor(supervisor: Supervisor, options: ServerOptions): Promise<SupervisorServer> {
   const peers = new Set<Peer>();
   let daemon: Peer | null = null;
   let shuttingDown = false;
@@ -93,16 +94,10 @@ export function serveSupervisor(supervisor: Supervisor, options: ServerOptions):
     peers.add(peer);
   });
 
-  return new Promise((resolve, reject) => {
-    rmSync(options.socketPath, { force: true });
-    server.once('error', reject);
-    server.listen(options.socketPath, () => {
-      chmodSync(options.socketPath, 0o600);
-      resolve({
-        broadcast: (event, data) => {
-          for (const peer of peers) peer.notify(event, data);
-        },
-      });
-    });
-  });
+  await listenOn(server, options.socketPath, options.complain);
+  return {
+    broadcast: (event, data) => {
+      for (const peer of peers) peer.notify(event, data);
+    },
+  };
 }

@@ -1,9 +1,10 @@
 import { pidOf } from '../domain/instance.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { AppRecord, AppSnapshot, Outcome, RunParams, SupervisorEvents } from '../protocol/messages.ts';
+import { shiftTimes } from '../protocol/times.ts';
 import type { Illness } from './health-watch.ts';
 import { appKey, HANDED_OVER, leftApps, placeKey } from './ledger-entries.ts';
-import { ManagedApp } from './managed-app.ts';
+import { ManagedApp, reservePipes } from './managed-app.ts';
 import { operate, takeDown } from './operations.ts';
 import type { Ports } from './ports.ts';
 import { type Reload, type ReloadOptions, reload } from './reload.ts';
@@ -20,6 +21,7 @@ const HEALTHY_FOR_MS = 60_000;
 const FIRST_PAUSE_MS = 5000;
 const LONGEST_PAUSE_MS = 600_000;
 const MEMORY_EVERY_MS = 1000;
+const LEDGER_AGAIN_MS = 2000;
 
 /** The data plane: runs the instances of its apps and goes on whatever happens to the daemon. */
 export class Supervisor {
@@ -33,6 +35,7 @@ export class Supervisor {
   readonly #replacements = new Map<string, Replacements>();
   #watchingMemory = false;
   #ledgerFailed = false;
+  #notingAgain = false;
   #flushPlanned = false;
 
   constructor(ports: Ports, onChanged: (changed: SupervisorEvents['changed']) => void) {
@@ -45,7 +48,7 @@ export class Supervisor {
     const { ledger, logs } = this.#ports;
     const left = ledger.read();
     const handedOver = left.has(HANDED_OVER);
-    ledger.write(HANDED_OVER, null);
+    this.#note(HANDED_OVER, null);
     const pipes = leftApps(left).flatMap(({ record, places }) => {
       const app = this.#addApp(record);
       return places.flatMap((place) => app.adoptPlace(place, handedOver));
@@ -66,6 +69,8 @@ export class Supervisor {
       const name = this.#apps.get(busy)?.record.spec.name ?? busy;
       throw new UpkeepError('APP_BUSY', `an operation on ${name} is running`);
     }
+    // What is not on record would be lost: it fails here, before anything is given up.
+    this.#ports.ledger.write(HANDED_OVER, null);
     await this.#ports.launcher.quiesce();
     this.#ports.logs.leave();
     this.#ports.ledger.write(HANDED_OVER, true);
@@ -75,8 +80,13 @@ export class Supervisor {
     this.#ports.logs.reopen();
   }
 
+  /** Its times are those of the wall clock, as in all that leaves this process. */
   snapshot(): readonly AppSnapshot[] {
-    return [...this.#apps.values()].map((app) => app.snapshot());
+    const epoch = this.#ports.clock.epoch();
+    return [...this.#apps.values()].map((app) => {
+      const { instances, ...rest } = app.snapshot();
+      return { ...rest, instances: instances.map((instance) => shiftTimes(instance, epoch)) };
+    });
   }
 
   /**
@@ -94,7 +104,7 @@ export class Supervisor {
     if (kind === 'start') {
       // One call for all the pipes: it is the slow part of a start with many apps.
       const fresh = apps.flatMap((app) => app.slots.filter(({ id }) => !this.#apps.get(app.key)?.has(id)));
-      this.#ports.logs.reserve(fresh.length);
+      reservePipes(this.#ports, fresh.length);
     }
     for (const { key } of apps) this.#operating.set(key, (this.#operating.get(key) ?? 0) + 1);
     const outcomes = await Promise.all(
@@ -227,11 +237,26 @@ export class Supervisor {
   #note(key: string, entry: unknown): void {
     try {
       this.#ports.ledger.write(key, entry);
+      if (this.#ledgerFailed) this.#ports.complain('what its successor must know is kept again');
+      this.#ledgerFailed = false;
     } catch (error) {
       if (!this.#ledgerFailed)
-        this.#ports.complain(`cannot keep what its successor must know: ${(error as Error).message}`);
+        this.#ports.complain(
+          `cannot keep what its successor must know: ${(error as Error).message}; it is tried again`,
+        );
       this.#ledgerFailed = true;
+      this.#noteAgain();
     }
+  }
+
+  /** Whatever is written next brings all the rest; this does where nothing else changes. */
+  #noteAgain(): void {
+    if (this.#notingAgain) return;
+    this.#notingAgain = true;
+    this.#ports.clock.after(LEDGER_AGAIN_MS, () => {
+      this.#notingAgain = false;
+      if (this.#ledgerFailed) this.#note(HANDED_OVER, null);
+    });
   }
 
   #changed(id: number, app: ManagedApp): void {
@@ -252,7 +277,11 @@ export class Supervisor {
     if (apps.every((app) => app.isSettled)) this.#ports.launcher.settled(apps.some((app) => app.isRunning));
     const instances = ids.flatMap((id) => apps.find((app) => app.has(id))?.instanceSnapshot(id) ?? []);
     const known = new Set(instances.map(({ id }) => id));
-    this.#onChanged({ instances, removed: ids.filter((id) => !known.has(id)) });
+    const epoch = this.#ports.clock.epoch();
+    this.#onChanged({
+      instances: instances.map((instance) => shiftTimes(instance, epoch)),
+      removed: ids.filter((id) => !known.has(id)),
+    });
   }
 }
 

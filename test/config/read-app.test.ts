@@ -59,7 +59,7 @@ describe('a value of the wrong type', () => {
       () => options({ exec_mode: 'thread' }),
       invalid(/exec_mode: expected fork or cluster .*got "thread"$/),
     );
-    assert.throws(() => options({ env: 'A=1' }), invalid(`${WHERE}: env: expected an object of variables, got "A=1"`));
+    assert.throws(() => options({ env: 'A=1' }), invalid(`${WHERE}: env: expected an object of variables`));
     assert.throws(() => options({ env_production: 1 }), invalid(/: env_production: expected an object/));
   });
 
@@ -100,6 +100,23 @@ describe('an unknown key', () => {
   test('is not taken for one that every object has', () => {
     for (const key of ['toString', 'constructor', '__proto__', 'hasOwnProperty'])
       assert.throws(() => options(JSON.parse(`{"${key}": 1}`)), invalid(/there is no option/), key);
+  });
+});
+
+describe('the values of variables', () => {
+  test('are secrets, also where something is wrong with them', () => {
+    for (const env of ['SECRET=hunter2', { A: 'hunter2', B: () => 0 }, { 'A=B': 'hunter2' }, { A: 'hunter2\0' }]) {
+      for (const key of ['env', 'env_production']) {
+        assert.throws(
+          () => readApp({ script: 'a.js', [key]: env }, WHERE),
+          ({ message }: Error) => message.includes(`: ${key}`) && !message.includes('hunter2'),
+        );
+      }
+    }
+  });
+
+  test('name the variable', () => {
+    assert.throws(() => readApp({ script: 'a.js', env: { GOOD: 1, BAD: () => 0 } }, WHERE), /: env\.BAD: /);
   });
 });
 

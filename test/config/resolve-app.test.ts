@@ -22,6 +22,7 @@ function resolver(t: TestContext, changes: Partial<ResolveContext> = {}) {
     cpus: 4,
     execPath: '/opt/node',
     logFolder: '/logs',
+    own: { uid: 0, gid: 0 },
     environment: null,
     declaredEnv: false,
     ...changes,
@@ -362,12 +363,48 @@ describe('user and group', () => {
     assert.deepEqual([uid, gid], [0, 0]);
   });
 
+  test('a user alone has its own group, and the variables that say who it is', {
+    skip: process.platform !== 'linux',
+  }, (t) => {
+    const { uid, gid, env } = resolver(t, { env: { HOME: '/home/me', USER: 'me', PATH: '' } }).resolve({
+      uid: 'daemon',
+      env: { LOGNAME: 'declared' },
+    });
+    const { HOME, USER, LOGNAME } = env;
+    assert.deepEqual(
+      { uid, gid, HOME, USER, LOGNAME },
+      { uid: 1, gid: 1, HOME: '/usr/sbin', USER: 'daemon', LOGNAME: 'declared' },
+    );
+  });
+
+  test('others are for root only; whoever names himself has said nothing', (t) => {
+    const { resolve } = resolver(t, { own: { uid: 4321, gid: 4322 } });
+    const own = resolve({ uid: '4321', gid: '4322' });
+    assert.deepEqual([own.uid, own.gid, own.env['HOME']], [null, null, '/home/me']);
+    for (const options of [{ uid: '0' }, { uid: '4321', gid: '0' }, { gid: '0' }]) {
+      assert.throws(() => resolve(options), {
+        code: 'CONFIG_INVALID',
+        message: 'app 1: only root may run an app as another user or group',
+      });
+    }
+  });
+
+  test('of a number that is no user the group must be named', (t) => {
+    const { resolve } = resolver(t);
+    assert.throws(() => resolve({ uid: '54321' }), {
+      code: 'CONFIG_INVALID',
+      message: 'app 1: uid: the system knows no user 54321, and so no group of it',
+    });
+    const { uid, gid, env } = resolve({ uid: '54321', gid: '54322' });
+    assert.deepEqual([uid, gid, env['HOME'], env['USER']], [54321, 54322, '/', '54321']);
+  });
+
   test('that nobody knows are refused', (t) => {
     const { resolve } = resolver(t);
     for (const key of ['uid', 'gid'] as const)
       assert.throws(() => resolve({ [key]: 'no-such-one' }), {
         code: 'CONFIG_INVALID',
-        message: `${key}: the system knows no "no-such-one"`,
+        message: `app 1: ${key}: the system knows no "no-such-one"`,
         hint: 'use its number',
       });
   });

@@ -3,11 +3,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { Daemon } from '../../src/daemon/daemon.ts';
+import { Dump } from '../../src/daemon/dump.ts';
 import { Journal, loadState } from '../../src/daemon/journal.ts';
 import { openState } from '../../src/daemon/open-state.ts';
 import type { AppSpec } from '../../src/domain/app-spec.ts';
 import { Sampler } from '../../src/metrics/sampler.ts';
-import type { AppRecord } from '../../src/protocol/messages.ts';
+import { type AppRecord, PROTOCOL_VERSION } from '../../src/protocol/messages.ts';
 import { appSpec, clusterSpec } from '../fakes/app-spec.ts';
 import { FakeMachine, type FakeSupervisor } from '../fakes/machine.ts';
 import { crashes, serves, turn, waits } from '../fakes/ports.ts';
@@ -18,9 +19,12 @@ import { tempFolder } from '../fakes/temp-folder.ts';
 class Box {
   readonly machine = new FakeMachine();
   readonly statePath: string;
+  readonly dumpPath: string;
 
   constructor(t: TestContext) {
-    this.statePath = join(tempFolder(t), 'state.json');
+    const folder = tempFolder(t);
+    this.statePath = join(folder, 'state.json');
+    this.dumpPath = join(folder, 'dump.json');
   }
 
   /** A daemon that has read the state and adopted what runs. */
@@ -28,7 +32,7 @@ class Box {
     const { machine } = this;
     const { registry, journal } = await openState(this.statePath, machine.log);
     const sampler = new Sampler((pids) => pids.map((pid) => ({ ...blankStat, pid, rssBytes: pid * 1000 })));
-    const daemon = new Daemon(machine, registry, journal, sampler);
+    const daemon = new Daemon(machine, registry, journal, new Dump(this.dumpPath), sampler);
     await daemon.resume();
     return daemon;
   }
@@ -484,6 +488,36 @@ async function replaced(box: Box, dead: FakeSupervisor): Promise<void> {
   for (let turns = 0; turns < 5; turns++) await turn();
 }
 
+describe('a supervisor of another protocol', () => {
+  async function speaking(t: TestContext, protocol: number) {
+    const box = new Box(t);
+    const first = await box.daemon();
+    await start(first, appSpec({ name: 'a' }), clusterSpec({ name: 'c' }));
+    await silence(box, first);
+    box.machine.shared.protocol = protocol;
+    return { box, before: first.list() };
+  }
+
+  test('works where it is the one before', async (t) => {
+    const { box, before } = await speaking(t, PROTOCOL_VERSION - 1);
+    const next = await box.daemon();
+    assert.deepEqual(next.list(), before);
+    assert.deepEqual(told(await next.operate({ kind: 'restart', selectors: ['a'] })), ['ok']);
+  });
+
+  for (const protocol of [PROTOCOL_VERSION - 2, PROTOCOL_VERSION + 1]) {
+    test(`${protocol} is told what to do about it, and its apps are left alone`, async (t) => {
+      const { box } = await speaking(t, protocol);
+      const next = await box.daemon();
+      const [outcome] = await next.operate({ kind: 'restart', selectors: ['a'] });
+      assert.match(outcome?.reason ?? '', /supervisor shared is of version .*, protocol .*; this daemon speaks/);
+      assert.match(outcome?.hint ?? '', /kill -9 1.*its apps go on/);
+      assert.deepEqual(box.machine.shared.ports.launcher.of(0).signals, []);
+      assert.deepEqual(told(await next.operate({ kind: 'restart', selectors: ['c'] })), ['ok']);
+    });
+  }
+});
+
 describe('a supervisor that dies', () => {
   test('is replaced, and what it ran goes on', async (t) => {
     const box = new Box(t);
@@ -572,6 +606,93 @@ describe('a supervisor that dies', () => {
   });
 });
 
+describe('what is saved', () => {
+  async function saved(t: TestContext) {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec({ name: 'a', instances: 2 }), clusterSpec({ name: 'c' }), appSpec({ name: 'idle' }));
+    await daemon.operate({ kind: 'stop', selectors: ['idle'] });
+    assert.deepEqual(await daemon.save(false), { apps: 3, path: box.dumpPath });
+    return { box, daemon };
+  }
+
+  test('comes back after kill, under the same ids, and what was stopped stays so', async (t) => {
+    const { box, daemon } = await saved(t);
+    await daemon.kill();
+    box.machine.supervisors.clear();
+    const next = await box.daemon();
+    assert.deepEqual(states(next), []);
+    const { outcomes, ...counts } = await next.resurrect();
+    assert.deepEqual(counts, { saved: 3, restored: 3, problem: null });
+    assert.deepEqual(told(outcomes), ['ok', 'ok', 'ok']);
+    assert.deepEqual(states(next), ['0 a online', '1 a online', '2 c online', '3 idle stopped']);
+    assert.deepEqual(wanted(await box.saved()), ['0 a up', '1 a up', '2 c up', '3 idle down']);
+  });
+
+  test('is never there twice, and what is there is left alone', async (t) => {
+    const { daemon } = await saved(t);
+    await daemon.operate({ kind: 'delete', selectors: ['a'] });
+    await start(daemon, appSpec({ name: 'new' }));
+    const before = pids(daemon);
+    assert.equal((await daemon.resurrect()).restored, 1);
+    // Of the ids that it had, one is taken.
+    assert.deepEqual(states(daemon), ['0 new online', '1 a online', '2 c online', '3 idle stopped', '4 a online']);
+    assert.ok(before.every((pid) => pids(daemon).includes(pid)));
+    assert.deepEqual((await daemon.resurrect()).outcomes, []);
+  });
+
+  test('is not replaced by an empty list, unless forced', async (t) => {
+    const { daemon } = await saved(t);
+    await daemon.operate({ kind: 'delete', selectors: ['all'] });
+    await assert.rejects(daemon.save(false), { code: 'LIST_EMPTY' });
+    assert.equal((await daemon.save(true)).apps, 0);
+    assert.equal((await daemon.resurrect()).saved, 0);
+  });
+
+  test('is forgotten by cleardump', async (t) => {
+    const { daemon } = await saved(t);
+    await daemon.clearDump();
+    await daemon.operate({ kind: 'delete', selectors: ['all'] });
+    assert.equal((await daemon.resurrect()).saved, 0);
+    assert.equal((await daemon.save(false)).apps, 0, 'nothing may replace nothing');
+  });
+
+  test('runs on the Node.js of the daemon where its own is gone', async (t) => {
+    const { box, daemon } = await saved(t);
+    await daemon.kill();
+    box.machine.supervisors.clear();
+    box.machine.links.set('/usr/bin/node', null);
+    const next = await box.daemon();
+    await next.resurrect();
+    await next.operate({ kind: 'start', selectors: ['idle'] });
+    const execs = next.describe(['all']).map(({ app }) => app.spec.program.exec);
+    assert.deepEqual(execs, ['node', 'node', 'node']);
+    assert.equal(box.machine.clusterSupervisor.exec, 'node');
+    assert.match(box.machine.lines.join('\n'), /\/usr\/bin\/node is gone: c runs on node/);
+  });
+});
+
+describe('the end of the machine', () => {
+  test('stops all, and the next daemon starts what was wanted', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec({ name: 'a', instances: 2 }), clusterSpec({ name: 'c' }));
+    await daemon.operate({ kind: 'stop', selectors: ['1'] });
+    assert.equal(await daemon.shutDown(), 2);
+    assert.deepEqual(wanted(await box.saved()), ['0 a up', '1 a down', '2 c up']);
+    box.machine.supervisors.clear();
+    assert.deepEqual(states(await box.daemon()), ['0 a online', '1 a stopped', '2 c online']);
+  });
+
+  test('lets no supervisor start any more', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await daemon.shutDown();
+    assert.deepEqual(told(await start(daemon, appSpec())), ['the daemon is ending']);
+    assert.equal(box.machine.supervisors.size, 0);
+  });
+});
+
 test('a state that cannot be read is told in the log', async (t) => {
   const box = new Box(t);
   await start(await box.daemon(), appSpec());
@@ -580,3 +701,105 @@ test('a state that cannot be read is told in the log', async (t) => {
   await openState(box.statePath, box.machine.log);
   assert.match(box.machine.lines.join('\n'), /state\.json is damaged/);
 });
+
+test('a wall clock that is set moves the times of what was told before', async (t) => {
+  const box = new Box(t);
+  const daemon = await box.daemon();
+  await start(daemon, appSpec());
+  const since = () => daemon.list().map(({ state }) => ('since' in state ? state.since : null));
+  const [before = null] = since();
+  assert.ok(before !== null);
+  for (const ahead of [3_600_000, -3_600_000, 0]) {
+    box.machine.setClock(ahead);
+    assert.deepEqual(since(), [before + ahead]);
+  }
+  box.machine.setClock(5000);
+  await silence(box, daemon);
+  const next = await box.daemon();
+  assert.deepEqual(
+    next.list().map(({ state }) => 'since' in state && state.since),
+    [before + 5000],
+  );
+});
+
+describe('a supervisor that cannot be started', () => {
+  const again = Object.assign(new Error('spawn node EAGAIN'), { code: 'EAGAIN' });
+
+  test('is told, and tried again until its apps run', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    box.machine.startFailure = again;
+    const [outcome] = await start(daemon, appSpec());
+    assert.equal(outcome?.reason, 'its supervisor cannot be started: the machine is short of processes (EAGAIN)');
+    assert.match(String(outcome?.hint), /it is tried again/);
+    const [view] = daemon.list();
+    assert.deepEqual(view?.state.kind === 'backoff' && view.state.reason, outcome?.reason);
+    for (let round = 0; round < 10; round++) {
+      t.mock.timers.tick(15_000);
+      await turn();
+    }
+    assert.deepEqual(states(daemon), ['0 api backoff']);
+    box.machine.startFailure = null;
+    t.mock.timers.tick(15_000);
+    await turn();
+    assert.deepEqual(states(daemon), ['0 api online']);
+  });
+
+  test('is tried no more for what was stopped or deleted meanwhile', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    box.machine.startFailure = again;
+    await start(daemon, appSpec({ name: 'a' }), appSpec({ name: 'b' }));
+    await daemon.operate({ kind: 'stop', selectors: ['a'] });
+    await daemon.operate({ kind: 'delete', selectors: ['b'] });
+    assert.deepEqual(states(daemon), ['0 a stopped']);
+    box.machine.startFailure = null;
+    t.mock.timers.tick(15_000);
+    await turn();
+    assert.deepEqual([states(daemon), box.machine.supervisors.size], [['0 a stopped'], 0]);
+  });
+
+  test('after its death is tried again, and goes on with its apps', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec());
+    const before = pids(daemon);
+    box.machine.startFailure = again;
+    const dead = box.machine.shared;
+    dead.die();
+    await until(() => box.machine.lines.some((line) => line.includes('EAGAIN')));
+    box.machine.startFailure = null;
+    await until(() => states(daemon)[0] === '0 api online');
+    assert.deepEqual(pids(daemon), before);
+  });
+});
+
+describe('a supervisor that stands still while a daemon starts', () => {
+  test('holds up no question, and what it runs is known when it goes on', async (t) => {
+    const box = new Box(t);
+    const first = await box.daemon();
+    await start(first, appSpec({ name: 'a' }), clusterSpec({ name: 'c' }));
+    await start(first, appSpec({ name: 'gone' }));
+    const before = pids(first);
+    await silence(box, first);
+    const { shared } = box.machine;
+    let goOn: () => void = () => {};
+    shared.stands = new Promise((resolve) => {
+      goOn = resolve;
+    });
+    const next = await box.daemon();
+    assert.deepEqual(states(next), ['0 a backoff', '1 c online', '2 gone backoff']);
+    goOn();
+    await until(() => states(next)[0] === '0 a online');
+    assert.deepEqual([pids(next), shared.ports.launcher.processes.length], [before, 2]);
+  });
+});
+
+/** What happens by real timers, of some hundred milliseconds. */
+async function until(holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!holds() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.ok(holds());
+}

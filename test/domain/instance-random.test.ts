@@ -57,7 +57,7 @@ const anyEvent: fc.Arbitrary<InstanceEvent> = fc.oneof(
   fc.tuple(command, how).map(([kind, how]) => ({ kind, how })),
   fc.constantFrom('only-streams' as const, 'drained' as const).map((kind) => ({ kind })),
   fc.integer({ min: 1, max: 99_999 }).map((pid) => ({ kind: 'spawned' as const, pid })),
-  fc.constant({ kind: 'spawn-failed' as const, reason: 'no such file' }),
+  fc.boolean().map((short) => ({ kind: 'spawn-failed' as const, reason: 'no such file', short })),
   fc.constantFrom('main-ran' as const, 'listening' as const, 'ready' as const).map((kind) => ({ kind })),
   fc.record({ kind: fc.constant('exited' as const), exit: exits, treeAlive: fc.boolean() }),
   fc.constant({ kind: 'tree-gone' as const }),

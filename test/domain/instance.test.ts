@@ -42,6 +42,7 @@ const RESTART: InstanceEvent = { kind: 'restart', how: 'gap' };
 const RETIRE: InstanceEvent = { kind: 'stop', how: 'covered' };
 const SPAWNED: InstanceEvent = { kind: 'spawned', pid: PID };
 const SPAWN_FAILED: InstanceEvent = { kind: 'spawn-failed', reason: 'no such file' };
+const SHORT: InstanceEvent = { kind: 'spawn-failed', reason: 'no memory', short: true };
 const MAIN_RAN: InstanceEvent = { kind: 'main-ran' };
 const LISTENING: InstanceEvent = { kind: 'listening' };
 const READY: InstanceEvent = { kind: 'ready' };
@@ -286,6 +287,27 @@ table('spawn-failed', [
     [sets('backoff', 1000)],
   ],
   [
+    'for want of something is tried again soon',
+    inState(spawning),
+    SHORT,
+    { kind: 'backoff', until: NOW + 500, reason: 'no memory' },
+    [sets('backoff', 500)],
+  ],
+  [
+    'for want of something, again and again, is tried less often, and never given up',
+    inState(spawning, node, { history: { unstable: 15, backoffMs: 0, shortages: 100 } }),
+    SHORT,
+    { kind: 'backoff', until: NOW + 15_000, reason: 'no memory' },
+    [sets('backoff', 15_000)],
+  ],
+  [
+    'for want of something fails a trial: what it was to replace serves on',
+    inState(spawning, node, { trial: true }),
+    SHORT,
+    { kind: 'errored', reason: 'no memory' },
+    [],
+  ],
+  [
     'fails a trial',
     inState(spawning, node, { trial: true }),
     SPAWN_FAILED,
@@ -504,7 +526,7 @@ table('a timer that outlived its state', [
 ]);
 
 describe('what is remembered', () => {
-  const history = { unstable: 5, backoffMs: 300 };
+  const history = { unstable: 5, backoffMs: 300, shortages: 2 };
   const given = (state: InstanceState, more: Partial<Instance> = {}): Instance => ({
     ...newInstance(node),
     state,
@@ -517,14 +539,21 @@ describe('what is remembered', () => {
   test('reset clears the counters and nothing else', () => {
     for (const state of [stopped, errored, backoff, starting(), online, stopping()]) {
       const { state: kept, restarts, history: cleared } = after(given(state), { kind: 'reset' });
-      assert.deepEqual([kept, restarts, cleared], [state, 0, { unstable: 0, backoffMs: 0 }]);
+      assert.deepEqual([kept, restarts, cleared], [state, 0, { unstable: 0, backoffMs: 0, shortages: 0 }]);
     }
+  });
+
+  test('a shortage counts as no run, no restart and no exit; a run that ends after it ends its waits', () => {
+    const short = after(given(spawning), SHORT);
+    assert.deepEqual([short.restarts, short.lastExit, short.history], [7, null, { ...history, shortages: 3 }]);
+    const ended = after({ ...short, state: online }, exits());
+    assert.equal(ended.history.shortages, 0);
   });
 
   test('a start by command gives all its tries again, but is no restart', () => {
     for (const state of [stopped, errored]) {
       const { restarts, history: cleared } = after(given(state), START);
-      assert.deepEqual([restarts, cleared], [7, { unstable: 0, backoffMs: 0 }]);
+      assert.deepEqual([restarts, cleared], [7, { unstable: 0, backoffMs: 0, shortages: 0 }]);
     }
   });
 

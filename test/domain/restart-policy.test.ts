@@ -15,7 +15,7 @@ const defaults = appSpec().restart;
 const crash: Run = { exit: { code: 1, signal: null }, uptimeMs: 5000, wasReady: true };
 const done: Run = { ...crash, exit: { code: 0, signal: null } };
 const shot: Run = { ...crash, exit: { code: null, signal: 'SIGTERM' } };
-const unstable = (count: number): RestartHistory => ({ unstable: count, backoffMs: 0 });
+const unstable = (count: number): RestartHistory => ({ unstable: count, backoffMs: 0, shortages: 0 });
 
 describe('describeExit', () => {
   for (const [exit, text] of [
@@ -88,7 +88,11 @@ describe('whether to start again', () => {
 
 describe('when to start again', () => {
   const delay = (spec: Partial<RestartSpec>, backoffMs: number, uptimeMs = 5000) => {
-    const decision = decideRestart({ ...defaults, ...spec }, { unstable: 0, backoffMs }, { ...crash, uptimeMs });
+    const decision = decideRestart(
+      { ...defaults, ...spec },
+      { unstable: 0, backoffMs, shortages: 3 },
+      { ...crash, uptimeMs },
+    );
     return decision.kind === 'restart' ? [decision.delayMs, decision.history.backoffMs] : null;
   };
   const rows = [

@@ -75,7 +75,10 @@ test('fork mode: a Node.js app keeps its channel, its log and its last words', a
   await box.ok('stop', 'app');
   assert.match(box.log('app-out.log'), /message "shutdown"\n$/);
   assert.doesNotMatch(box.log('app-out.log'), /disconnected/);
-  assert.match(box.log('app-error.log'), /^upkeep: the supervisor was killed.*\nupkeep: the supervisor was killed/);
+  assert.match(
+    box.log('app-error.log'),
+    /^upkeep: the supervisor was killed.*\nupkeep: the supervisor was killed.*\n$/,
+  );
   const [row] = await box.rows();
   assert.deepEqual([row?.lastExit?.code, row?.restarts], [7, 0]);
   const numbers = [...box.log('app-out.log').matchAll(/^line (\d+)$/gm)].map(([, number]) => Number(number));
@@ -140,6 +143,26 @@ test('daemon and supervisors killed at once: the next command finds everything',
   await box.ok('restart', 'all');
 });
 
+test('an app keeps no more listeners however often its supervisor is killed', async (t) => {
+  const box = await sandbox(t);
+  const count = "['internalMessage', 'newListener', 'removeListener'].map((event) => process.listenerCount(event))";
+  box.write('app.js', `setInterval(() => console.log('has ' + ${count}), 20);`);
+  await box.ok('start', 'app.js', '--name', 'app');
+  await box.logged('app-out.log', /has .*\n/);
+  const [before] = box.log('app-out.log').split('\n');
+  await killSupervisors(box);
+  await killSupervisors(box);
+  const length = box.log('app-out.log').length;
+  await until(() => box.log('app-out.log').length > length + 50, 'more lines');
+  const counts = (line = ''): number[] => line.replace('has ', '').split(',').map(Number);
+  const after = counts(box.log('app-out.log').split('\n').at(-2));
+  // Node listens once more for the first new channel.
+  assert.ok(
+    after.every((number, at) => number <= (counts(before)[at] ?? 0) + 1),
+    `${before} -> ${after.join()}`,
+  );
+});
+
 test('a reload whose supervisor is killed fails; what is old serves, what was new is gone', async (t) => {
   const box = await sandbox(t);
   box.env['GATE'] = box.write('gate', '');
@@ -173,4 +196,20 @@ test('a drain goes on under the next supervisor', async (t) => {
   assert.equal((await other).body, '/slow/2500');
   await reload;
   await until(async () => (await box.rows()).every(({ draining }) => draining.length === 0), 'the end of the drain');
+});
+
+test('kill and delete reach what supervisors that are gone have left', async (t) => {
+  const box = await sandbox(t);
+  await box.ok('start', fixture('http-hello.js'), '--name', 'web', '-i', '2');
+  await box.ok('start', 'sleep 1000', '--name', 'job');
+  await box.ok('start', 'sleep 1000', '--name', 'other');
+  const pids = (await box.rows()).map(({ pid }) => pid ?? 0);
+  // Supervisors that die again and again come back ever later.
+  for (let round = 0; round < 4; round++) await killSupervisors(box);
+  for (const pid of box.supervisors()) process.kill(pid, 'SIGKILL');
+  await box.ok('delete', 'job');
+  assert.deepEqual(pids.map(isAlive), [true, true, false, true]);
+  for (const pid of box.supervisors()) process.kill(pid, 'SIGKILL');
+  assert.match((await box.ok('kill')).stderr, /stopped 3 processes/);
+  assert.deepEqual(pids.map(isAlive), [false, false, false, false]);
 });

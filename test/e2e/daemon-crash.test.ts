@@ -86,6 +86,16 @@ test('all commands work on what the daemon found', async (t) => {
   assert.deepEqual(await box.rows(), []);
 });
 
+test('an app is started by its name right after the daemon was killed', async (t) => {
+  const box = await sandbox(t);
+  await startBoth(box);
+  await box.ok('stop', 'job');
+  const daemon = await box.daemonPid();
+  for (const pid of [daemon, ...box.supervisors()]) process.kill(pid, 'SIGSTOP');
+  for (const pid of [daemon, ...box.supervisors()]) process.kill(pid, 'SIGKILL');
+  assert.match((await box.ok('start', 'job')).stderr, /job started/);
+});
+
 test('a crash while the daemon is away is handled all the same', async (t) => {
   const box = await sandbox(t);
   await startBoth(box);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -70,12 +70,26 @@ export interface Sandbox {
   readonly logged: (file: string, text: string | RegExp) => Promise<string>;
 }
 
+export interface SandboxOptions {
+  /** A command line that runs all of its commands, such as that of another user; see nobody.ts. */
+  readonly through?: readonly string[];
+  /** Whom its folders belong to. */
+  readonly owner?: number;
+  /** Other users may enter its folders, the home excepted. */
+  readonly open?: boolean;
+}
+
 /** Makes a sandbox that ends with the test: everything is stopped, and whatever is left fails the test. */
-export async function sandbox(t: TestContext): Promise<Sandbox> {
+export async function sandbox(t: TestContext, options: SandboxOptions = {}): Promise<Sandbox> {
+  const { through = [], owner, open = false } = options;
   const root = mkdtempSync(join(tmpdir(), 'uk-'));
   const home = join(root, 'h');
   const cwd = join(root, 'w');
   mkdirSync(cwd);
+  for (const folder of [root, cwd]) {
+    if (owner !== undefined) chownSync(folder, owner, owner);
+    if (open) chmodSync(folder, 0o755);
+  }
   const port = await freePort();
   const env: Record<string, string> = {
     PATH: `${dirname(NODE)}${delimiter}${process.env['PATH'] ?? ''}`,
@@ -92,7 +106,11 @@ export async function sandbox(t: TestContext): Promise<Sandbox> {
   };
 
   const run = (args: readonly string[], options: RunOptions = {}): Promise<Result> =>
-    runCommand(args, { cwd, ...options, env: { ...env, ...options.env } });
+    runCommand([...through, NODE, options.command ?? CLI, ...args], {
+      cwd,
+      ...options,
+      env: { ...env, ...options.env },
+    });
   const ok = async (...args: string[]): Promise<Result> => {
     const result = await run(args);
     assert.equal(result.code, 0, describeResult(args, result));
@@ -178,7 +196,7 @@ async function endSandbox(root: string, box: Sandbox, seen: ReadonlyMap<number, 
   assert.deepEqual(leftovers, [], 'processes were left after `upkeep kill`');
 }
 
-function runCommand(args: readonly string[], { cwd, env, stdin, command = CLI }: RunOptions): Promise<Result> {
+function runCommand([program = '', ...args]: readonly string[], { cwd, env, stdin }: RunOptions): Promise<Result> {
   return new Promise((resolve, reject) => {
     const options = {
       cwd,
@@ -187,7 +205,7 @@ function runCommand(args: readonly string[], { cwd, env, stdin, command = CLI }:
       killSignal: 'SIGKILL',
       maxBuffer: 64 * 1024 * 1024,
     } as const;
-    const child = execFile(NODE, [command, ...args], options, (error, stdout, stderr) => {
+    const child = execFile(program, args, options, (error, stdout, stderr) => {
       const result = { code: child.exitCode, stdout, stderr };
       if (error?.killed) reject(new Error(`no end after ${COMMAND_LIMIT_MS} ms: ${describeResult(args, result)}`));
       else resolve(result);

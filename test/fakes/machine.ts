@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { duplexPair } from 'node:stream';
 import type { DaemonPorts } from '../../src/daemon/ports.ts';
-import { PROTOCOL_VERSION, type RunParams, type SupervisorMethods } from '../../src/protocol/messages.ts';
+import { type LogPath, PROTOCOL_VERSION, type RunParams, type SupervisorMethods } from '../../src/protocol/messages.ts';
 import { Peer, type PeerHandlers } from '../../src/protocol/peer.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { FakePorts } from './ports.ts';
@@ -11,9 +11,12 @@ export class FakeSupervisor {
   readonly ports: FakePorts;
   readonly exec: string;
   readonly version: string;
+  protocol = PROTOCOL_VERSION;
   readonly runs: RunParams[] = [];
   readonly supervisor: Supervisor;
   ended = false;
+  /** Set, and it answers nothing until that has happened. */
+  stands: Promise<void> | null = null;
   readonly #sockets: Socket[] = [];
   readonly #peers: Peer[] = [];
 
@@ -32,10 +35,15 @@ export class FakeSupervisor {
     if (this.ended) throw new Error('ECONNREFUSED');
     const [near, far] = duplexPair() as unknown as [Socket, Socket];
     this.#sockets.push(near, far);
-    const peer = new Peer(far, { onRequest: (method, params) => this.#answer(method, params) });
+    const peer = new Peer(far, {
+      onRequest: async (method, params) => {
+        await this.stands;
+        return this.#answer(method, params);
+      },
+    });
     this.#peers.push(peer);
     const daemon = new Peer(near, handlers);
-    peer.hello({ role: 'supervisor', version: this.version, protocol: PROTOCOL_VERSION, pid: 1 });
+    peer.hello({ role: 'supervisor', version: this.version, protocol: this.protocol, pid: 1 });
     return daemon;
   }
 
@@ -102,19 +110,30 @@ export class FakeMachine implements DaemonPorts {
     return supervisor.connect(handlers);
   };
 
+  /** Set, and no supervisor can be started. */
+  startFailure: Error | null = null;
+
   readonly startSupervisor = async (key: string, exec: string): Promise<void> => {
-    const supervisor = new FakeSupervisor(exec, this.supervisors.get(key)?.ports);
+    if (this.startFailure) throw this.startFailure;
+    const before = this.supervisors.get(key);
+    // Its lock lets no other one through.
+    if (before && !before.ended) return;
+    const supervisor = new FakeSupervisor(exec, before?.ports);
     this.supervisors.set(key, supervisor);
     this.onStart(supervisor, key);
     await supervisor.supervisor.resume();
   };
 
-  /** Where paths lead that are, or hold, a symbolic link. */
-  readonly links = new Map<string, string>();
-  readonly resolveLinks = (path: string): string | null => this.links.get(path) ?? path;
+  /** Where paths lead that are, or hold, a symbolic link; null for nowhere. */
+  readonly links = new Map<string, string | null>();
+  readonly resolveLinks = (path: string): string | null => {
+    const target = this.links.get(path);
+    return target === undefined ? path : target;
+  };
 
   readonly emptied: string[] = [];
-  readonly emptyLogs = (paths: readonly string[]): readonly string[] => {
+  readonly emptyLogs = (logs: readonly LogPath[]): readonly string[] => {
+    const paths = logs.map(({ path }) => path);
     this.emptied.push(...paths);
     return paths;
   };
@@ -125,7 +144,17 @@ export class FakeMachine implements DaemonPorts {
     this.lines.push(line);
   };
 
-  readonly now = (): number => this.#now++;
+  readonly now = (): number => this.#now++ + this.ahead;
+  readonly elapsed = (): number => this.#now++;
+
+  readonly epoch = (): number => this.ahead;
+  /** By how much the wall clock was set ahead since the machine started. */
+  ahead = 0;
+
+  setClock(ahead: number): void {
+    this.ahead = ahead;
+    for (const { ports } of this.supervisors.values()) ports.clock.ahead = ahead;
+  }
 
   /** The only supervisor whose key is not `shared`. */
   get clusterSupervisor(): FakeSupervisor {

@@ -24,6 +24,10 @@ class FakeClock implements Clock {
 
   readonly now = (): number => this.#now;
 
+  /** By how much the wall clock is ahead; a test sets it. */
+  ahead = 0;
+  readonly epoch = (): number => this.ahead;
+
   readonly after = (ms: number, action: () => void): (() => void) => {
     const timer = { at: this.#now + ms, action };
     this.#timers.push(timer);
@@ -177,6 +181,7 @@ class FakeLauncher implements Launcher {
   script: ProcessScript = serves;
   /** Set, and nothing can be launched. */
   failure: string | null = null;
+  short = false;
   #nextPid = 100;
 
   readonly launch = (request: LaunchRequest, on: (event: ProcessEvent) => void): RunningProcess => {
@@ -184,7 +189,7 @@ class FakeLauncher implements Launcher {
     const { failure, script } = this;
     if (failure !== null) {
       process.alive = false;
-      queueMicrotask(() => process.emit({ kind: 'spawn-failed', reason: failure }));
+      queueMicrotask(() => process.emit({ kind: 'spawn-failed', reason: failure, short: this.short }));
       return process;
     }
     this.processes.push(process);
@@ -243,6 +248,7 @@ class FakeLogs implements LogStore {
   failure: Error | null = null;
 
   readonly reserve = (instances: number): void => {
+    if (this.failure) throw this.failure;
     if (instances > 0) this.reserved.push(instances);
   };
 
@@ -341,13 +347,21 @@ class FakeCapture implements LogCapture {
 /** As a file would: what is read is never what was written, but a copy. */
 class FakeLedger implements Ledger {
   readonly #entries = new Map<string, string>();
+  /** What was written while it failed goes with the next that does not. */
+  readonly #behind = new Map<string, unknown>();
+  failure: Error | null = null;
 
   readonly read = (): ReadonlyMap<string, unknown> =>
     new Map([...this.#entries].map(([key, text]) => [key, JSON.parse(text) as unknown]));
 
   readonly write = (key: string, entry: unknown): void => {
-    if (entry === null) this.#entries.delete(key);
-    else this.#entries.set(key, JSON.stringify(entry));
+    this.#behind.set(key, entry);
+    if (this.failure) throw this.failure;
+    for (const [each, value] of this.#behind) {
+      if (value === null) this.#entries.delete(each);
+      else this.#entries.set(each, JSON.stringify(value));
+    }
+    this.#behind.clear();
   };
 
   readonly remove = (): void => this.#entries.clear();

@@ -137,7 +137,8 @@ describe('the files', () => {
     const { open, folder, run } = logs(t);
     writeFileSync(join(folder, 'file'), '');
     const path = join(folder, 'file/out.log');
-    assert.throws(() => open({ out: path }), { message: `cannot write the log file ${path}: EEXIST` });
+    const message = `cannot write the log file ${path}: ${join(folder, 'file')} is no folder`;
+    assert.throws(() => open({ out: path }), { message });
     assert.deepEqual(readdirSync(run), []);
   });
 });

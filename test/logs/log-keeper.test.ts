@@ -102,7 +102,8 @@ describe('the logs of all apps', () => {
     put('api-out.log', MINUTE);
     put('other.log', MINUTE);
     utimesSync(path, 1, 1);
-    assert.deepEqual(emptyLogs([path, logs.error ?? '', '/dev/null']), [path]);
+    const all = [path, logs.error ?? '', '/dev/null'].map((each) => ({ path: each, appUid: null }));
+    assert.deepEqual(emptyLogs(all), [path]);
     assert.equal(readFileSync(path, 'utf8'), '');
     assert.equal(there().length, 2);
   });

@@ -25,7 +25,7 @@ const reading = <T>(path: string, inode: number | null, use: (reader: TimesReade
 describe('times', () => {
   test('are those at which bytes were written', (t) => {
     const { path, inode } = log(t);
-    const writer = new TimesWriter(path, inode, 0);
+    const writer = new TimesWriter(path, inode, 0, null);
     for (const [time, offset] of [
       [1000, 0],
       [1005, 10],
@@ -49,7 +49,7 @@ describe('times', () => {
 
   test('of another file are not taken for those of this one', (t) => {
     const { path, inode } = log(t);
-    const writer = new TimesWriter(path, inode, 0);
+    const writer = new TimesWriter(path, inode, 0, null);
     writer.note(1000, 0);
     writer.close();
     assert.equal(
@@ -61,7 +61,7 @@ describe('times', () => {
       1000,
       'a compressed one has another inode',
     );
-    new TimesWriter(path, inode + 1, 50).close();
+    new TimesWriter(path, inode + 1, 50, null).close();
     assert.equal(
       reading(path, inode + 1, (times) => times.at(60)),
       null,
@@ -74,7 +74,7 @@ describe('times', () => {
       [1000, 0],
       [2000, 50],
     ] as const) {
-      const writer = new TimesWriter(path, inode, offset);
+      const writer = new TimesWriter(path, inode, offset, null);
       writer.note(time, offset);
       writer.close();
     }
@@ -100,7 +100,7 @@ describe('times', () => {
 
   test('grow while they are read', (t) => {
     const { path, inode } = log(t);
-    const writer = new TimesWriter(path, inode, 0);
+    const writer = new TimesWriter(path, inode, 0, null);
     writer.note(1000, 0);
     reading(path, inode, (times) => {
       assert.equal(times.at(50), 1000);
@@ -114,7 +114,7 @@ describe('times', () => {
 
   test('stay small beside a log of many small writes', (t) => {
     const { path, inode } = log(t);
-    const writer = new TimesWriter(path, inode, 0);
+    const writer = new TimesWriter(path, inode, 0, null);
     for (let write = 0; write < 100_000; write++) writer.note(1000 + write, write * 93);
     writer.close();
     const { size } = statSync(timesPath(path));
@@ -132,7 +132,7 @@ describe('times', () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 1, maxLength: 900 }), (steps) => {
         const { path, inode } = log(t);
-        const writer = new TimesWriter(path, inode, 0);
+        const writer = new TimesWriter(path, inode, 0, null);
         let [time, offset] = [0, 0];
         const records = steps.map(([later, further]) => {
           time += later;
@@ -153,7 +153,7 @@ describe('times', () => {
 
   test('that cannot be written do no harm', (t) => {
     const path = join(tempFolder(t), 'none', 'a.log');
-    const writer = new TimesWriter(path, 1, 0);
+    const writer = new TimesWriter(path, 1, 0, null);
     writer.note(1000, 0);
     writer.flush(1000);
     writer.close();

@@ -8,10 +8,7 @@ function slowFile(mostBytes: number) {
   const waiting: (() => void)[] = [];
   let closed = 0;
   const file = {
-    options: {
-      rotation: { maxBytes: null, interval: 'never' as const },
-      note: (text: string) => Buffer.from(`[${text}]\n`),
-    },
+    options: { note: (text: string) => Buffer.from(`[${text}]\n`) },
     append: (bytes: Buffer) => void written.push(bytes.toString()),
     appendLater: (bytes: Buffer, done: () => void) =>
       void waiting.push(() => {

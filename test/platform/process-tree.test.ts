@@ -3,7 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
 import { readAllProcesses, readProcess } from '../../src/platform/process-table.ts';
-import { ProcessTree } from '../../src/platform/process-tree.ts';
+import { type Processes, ProcessTree } from '../../src/platform/process-tree.ts';
+import type { ProcessStat } from '../../src/supervisor/ports.ts';
 
 interface Family {
   readonly parent: ChildProcess;
@@ -104,6 +105,106 @@ describe('a process tree', () => {
     tree.signal('SIGKILL');
     await gone(tree);
     assert.equal(told, false);
+  });
+});
+
+interface Row {
+  readonly pid: number;
+  readonly ppid?: number;
+  readonly group?: number;
+  readonly start?: string;
+  readonly mark?: string;
+}
+
+/** A process table in which anything may happen between two looks. */
+class FakeProcesses implements Processes {
+  rows: readonly (ProcessStat & { readonly mark: string | null })[] = [];
+  /** What was signalled, 0 excepted. */
+  readonly sent: [pid: number, signal: string][] = [];
+
+  now(...rows: readonly Row[]): void {
+    this.rows = rows.map(({ pid, ppid = 1, group = pid, start = 'first', mark = null }) => {
+      return { pid, ppid, group, mark, startTime: start, zombie: false, cpuMs: 0, rssBytes: 1 };
+    });
+  }
+
+  readonly all = () => this.rows;
+  readonly one = (pid: number) => this.rows.find((row) => row.pid === pid) ?? null;
+  readonly marked = (mark: string) => this.rows.filter((row) => row.mark === mark);
+  readonly signal = (pid: number, signal: string | 0) => {
+    if (signal !== 0) this.sent.push([pid, signal]);
+    return this.rows.some((row) => (pid < 0 ? row.group === -pid : row.pid === pid));
+  };
+}
+
+describe('a pid that is a stranger by now', () => {
+  const MAIN = { pid: 100, ppid: 5 };
+  const start = (...others: readonly Row[]): { tree: ProcessTree; table: FakeProcesses } => {
+    const table = new FakeProcesses();
+    table.now(MAIN, ...others);
+    return { tree: new ProcessTree(100, true, { mark: 'ours', cgroup: null }, table), table };
+  };
+
+  test('is not signalled as the main process', () => {
+    const { tree, table } = start();
+    table.now({ ...MAIN, start: 'later' }, { pid: 101, ppid: 100, group: 101 });
+    tree.signal('SIGTERM');
+    assert.deepEqual(table.sent, []);
+  });
+
+  test('is not signalled as a descendant, nor is what it has started', () => {
+    const { tree, table } = start({ pid: 101, ppid: 100, group: 101 });
+    tree.signal('SIGTERM');
+    assert.deepEqual(table.sent.splice(0), [
+      [100, 'SIGTERM'],
+      [101, 'SIGTERM'],
+    ]);
+    table.now(MAIN, { pid: 101, start: 'later' }, { pid: 102, ppid: 101, group: 101 });
+    tree.signal('SIGTERM');
+    assert.deepEqual(table.sent, [[100, 'SIGTERM']]);
+    assert.equal(tree.hasDescendants(), false);
+  });
+
+  test('that the main process had: what it starts is not of the tree, nor is its group', () => {
+    const { tree, table } = start();
+    table.now();
+    tree.mainExited();
+    table.now({ pid: 100, start: 'later' }, { pid: 101, ppid: 100, group: 100 });
+    assert.equal(tree.hasDescendants(), false);
+    tree.signal('SIGKILL');
+    assert.deepEqual(table.sent, []);
+  });
+
+  test('that the main process had leads a group, after the group of the tree was empty', async () => {
+    const { tree, table } = start({ pid: 101, ppid: 100, group: 100 });
+    table.now({ pid: 101, group: 100 });
+    tree.mainExited();
+    assert.equal(tree.hasDescendants(), true);
+    table.now({ pid: 100, start: 'later' }, { pid: 102, ppid: 100, group: 100, start: 'later' });
+    assert.equal(tree.hasDescendants(), false);
+    // Its leader ends, and only its members are left.
+    table.now({ pid: 102, group: 100, start: 'later' });
+    assert.equal(tree.hasDescendants(), false);
+    tree.signal('SIGKILL');
+    assert.deepEqual(table.sent, []);
+  });
+
+  test('does not hide what carries the mark of the tree, wherever that is', () => {
+    const { tree, table } = start();
+    table.now({ pid: 200, mark: 'ours' }, { pid: 201, ppid: 200 }, { pid: 202, mark: 'other' });
+    tree.mainExited();
+    assert.equal(tree.hasDescendants(), true);
+    tree.signal('SIGKILL');
+    assert.deepEqual(table.sent, [
+      [200, 'SIGKILL'],
+      [201, 'SIGKILL'],
+    ]);
+  });
+
+  test('a supervisor that runs within a tree spares itself', () => {
+    const { tree, table } = start({ pid: process.pid, ppid: 100 });
+    tree.signal('SIGTERM');
+    assert.deepEqual(table.sent, [[100, 'SIGTERM']]);
   });
 });
 

@@ -99,7 +99,10 @@ describe('a request', () => {
         answer = resolve;
       });
     const [client] = await peers(t, { onRequest: (method) => (method === 'slow' ? hold() : 'quick') });
-    await assert.rejects(client.request('slow', {}, 5), { ...unreachable, message: 'no answer to "slow" within 5 ms' });
+    await assert.rejects(client.request('slow', {}, 5), {
+      code: 'PEER_SILENT',
+      message: 'no answer to "slow" within 5 ms',
+    });
     answer('late');
     assert.equal(await client.request('other', {}, 1000), 'quick');
   });
@@ -111,6 +114,54 @@ describe('a request', () => {
     await assert.rejects(pending, unreachable);
     assert.equal(client.closed, true);
     await assert.rejects(client.request('y', {}, 0), unreachable);
+  });
+
+  test('without a deadline waits for as long as the other side lives', async (t) => {
+    let answer: (value: unknown) => void = () => {};
+    const hold = () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      });
+    const [client, server] = await peers(t, { onRequest: hold }, { beatMs: 1 });
+    const pending = client.request('slow', {}, 0);
+    const alive = () => server.request('any', {}, 1000).catch(() => {});
+    for (let round = 0; round < 50; round++) await alive();
+    assert.equal(client.silent, false);
+    answer('at last');
+    assert.equal(await pending, 'at last');
+  });
+
+  test('without a deadline fails when the other side stands still, until it is heard again', async (t) => {
+    const { hand, peer } = await byHand(t, { beatMs: 5 });
+    await assert.rejects(peer.request('slow', {}, 0), {
+      code: 'PEER_SILENT',
+      message: 'nothing was heard for 25 ms',
+    });
+    assert.equal(peer.silent, true);
+    const answer = peer.request('quick', {}, 10_000);
+    hand.write('{"id":1,"result":"late"}\n{"id":7,"result":"fine"}\n');
+    assert.equal(await answer, 'fine');
+    assert.equal(peer.silent, false);
+  });
+
+  test('without a deadline is satisfied with an error as a sign of life, as an older peer sends it', async (t) => {
+    const { hand, peer } = await byHand(t, { beatMs: 5 });
+    const frames: { id: number; method: string }[] = [];
+    const beaten = new Promise<void>((resolve) => {
+      hand.on('data', (text) => {
+        for (const line of String(text).trim().split('\n')) {
+          const frame = JSON.parse(line) as { id: number; method: string };
+          frames.push(frame);
+          if (frame.method === 'alive') hand.write(`{"id":${frame.id},"error":{"code":"METHOD_UNKNOWN"}}\n`);
+          if (frames.length === 20) resolve();
+        }
+      });
+    });
+    const pending = peer.request('slow', {}, 0);
+    await beaten;
+    assert.equal(peer.silent, false);
+    hand.write('{"id":1,"result":"done"}\n');
+    assert.equal(await pending, 'done');
   });
 
   test('and its answer may be large', async (t) => {

@@ -3,6 +3,7 @@ import { describeExit } from '../../domain/restart-policy.ts';
 import type { AppView } from '../../protocol/messages.ts';
 import type { Run } from '../command.ts';
 import { bold, dim } from '../render/colours.ts';
+import { plain } from '../render/plain.ts';
 import { colourStatus } from '../render/status.ts';
 import { formatBytes, formatDuration } from '../render/units.ts';
 
@@ -17,9 +18,10 @@ export const describe: Run = async ({ connect, out }, [target = ''], options) =>
 };
 
 /** Secrets live in environments: `upkeep env` shows them to who asks. */
-function withoutEnv(view: AppView): unknown {
-  const { env: _env, ...spec } = view.app.spec;
-  return { ...view, app: { ...view.app, spec } };
+function withoutEnv({ app, instances }: AppView): unknown {
+  const { env: _env, ...spec } = app.spec;
+  const { env: _before, ...previous } = app.previous ?? {};
+  return { app: { ...app, spec, previous: app.previous && previous }, instances };
 }
 
 function renderApp({ app, instances }: AppView, now: number): string {
@@ -42,13 +44,13 @@ function renderApp({ app, instances }: AppView, now: number): string {
   ];
   if (ready.waitReady) rows.push(['listen timeout', `${ready.listenTimeoutMs} ms`]);
   rows.push(...furtherRows(spec));
-  const head = [bold(spec.name), ...rows.map(([label, value]) => row(2, label, value))];
+  const head = [bold(plain(spec.name)), ...rows.map(([label, value]) => row(2, label, value))];
   return [...head, ...instances.map((instance) => renderInstance(instance, now, spec.mode))].join('\n');
 }
 
 function renderInstance(instance: AppView['instances'][number], now: number, mode: string): string {
   const { id, state, pid, restarts, exits, unhealthy, listens, logs, lost, cpuPercent, rssBytes } = instance;
-  const rows: Row[] = [['status', colourStatus(instance)]];
+  const rows: Row[] = [];
   if ('reason' in state) rows.push(['why', state.reason]);
   if (state.kind === 'backoff') rows.push(['next start', `in ${formatDuration(state.until - now + 999)}`]);
   if (pid !== null) rows.push(['pid', String(pid)]);
@@ -66,7 +68,8 @@ function renderInstance(instance: AppView['instances'][number], now: number, mod
   rows.push(['stdout', logs.out ?? 'not kept'], ['stderr', logs.error ?? 'not kept']);
   if (logs.combined) rows.push(['both', logs.combined]);
   if (lost) rows.push(['lost', lostText(lost)]);
-  return [`  ${bold(`instance ${id}`)}`, ...rows.map(([label, value]) => row(4, label, value))].join('\n');
+  const status = `    ${dim('status'.padEnd(16))} ${colourStatus(instance)}`;
+  return [`  ${bold(`instance ${id}`)}`, status, ...rows.map(([label, value]) => row(4, label, value))].join('\n');
 }
 
 function lostText({ lines, because }: NonNullable<AppView['instances'][number]['lost']>): string {
@@ -144,5 +147,5 @@ function nowhere(mode: string): string {
 }
 
 function row(indent: number, label: string, value: string): string {
-  return `${' '.repeat(indent)}${dim(label.padEnd(20 - indent))} ${value}`;
+  return `${' '.repeat(indent)}${dim(label.padEnd(20 - indent))} ${plain(value)}`;
 }

@@ -1,4 +1,5 @@
 import type { Run } from '../command.ts';
+import { plain } from '../render/plain.ts';
 
 export const flush: Run = async ({ connect, out }, targets) => {
   const client = await connect();
@@ -8,7 +9,7 @@ export const flush: Run = async ({ connect, out }, targets) => {
     return 0;
   }
   const paths = await client.call('flush', { selectors: targets.length > 0 ? targets : ['all'] });
-  for (const path of paths) out.note(`emptied ${path}`);
+  for (const path of paths) out.note(`emptied ${plain(path)}`);
   return 0;
 };
 

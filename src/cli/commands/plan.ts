@@ -10,6 +10,7 @@ import { appsFromFile, namesFile } from '../apps-from-file.ts';
 import { canaryOf } from '../canary.ts';
 import type { Context, Options, Run } from '../command.ts';
 import { bold, dim, green, red, yellow } from '../render/colours.ts';
+import { plain } from '../render/plain.ts';
 import { withProgress } from '../render/progress.ts';
 import { finish } from './finish.ts';
 
@@ -79,20 +80,20 @@ function resolveLinks(path: string): string | null {
 function renderItem(item: PlanItem): string[] {
   switch (item.kind) {
     case 'create':
-      return [`${green('+')} create ${bold(item.name)}, ${count(item.instances)}`];
+      return [`${green('+')} create ${bold(plain(item.name))}, ${count(item.instances)}`];
     case 'change':
-      return [`${yellow('~')} change ${bold(item.name)}`, ...item.changes.map(renderChange)];
+      return [`${yellow('~')} change ${bold(plain(item.name))}`, ...item.changes.map(renderChange)];
     case 'scale':
-      return [`${yellow('~')} scale ${bold(item.name)}: ${item.from} -> ${item.to} instances`];
+      return [`${yellow('~')} scale ${bold(plain(item.name))}: ${item.from} -> ${item.to} instances`];
     case 'remove':
-      return [`${red('-')} remove ${bold(item.name)}, ${count(item.instances)}`];
+      return [`${red('-')} remove ${bold(plain(item.name))}, ${count(item.instances)}`];
     case 'unchanged':
-      return [dim(`  ${item.name} is as it should be`)];
+      return [dim(`  ${plain(item.name)} is as it should be`)];
   }
 }
 
 function renderChange({ option, from, to }: Change): string {
-  return option === 'env' ? `    env: ${to}` : `    ${option}: ${from} -> ${to}`;
+  return plain(option === 'env' ? `    env: ${to}` : `    ${option}: ${from} -> ${to}`);
 }
 
 function count(instances: number): string {

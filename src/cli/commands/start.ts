@@ -72,7 +72,8 @@ function defaultFile({ cwd }: Context): string {
 /** A word that is no file may name an app that is there. */
 async function isRegistered(context: Context, target: string, options: Options): Promise<boolean> {
   if (hasAppFlags(options) || context.rest.length > 0 || existsSync(resolve(context.cwd, target))) return false;
-  const client = await context.connectRunning();
+  // A daemon that is gone knows it, too: from the state that it has left.
+  const client = existsSync(context.home.state) ? await context.connect() : await context.connectRunning();
   if (!client) return false;
   return select(parseSelector(target), await client.call('list', {})).length > 0;
 }

@@ -1,5 +1,6 @@
 import type { InstanceView } from '../../protocol/messages.ts';
 import { bold, dim, gray, yellow } from './colours.ts';
+import { plain } from './plain.ts';
 import { colourStatus } from './status.ts';
 import { type Column, renderTable } from './table.ts';
 import { formatBytes, formatDuration } from './units.ts';
@@ -50,7 +51,7 @@ export function renderList(views: readonly InstanceView[], now: number): string 
     const runs = view.state.kind === 'online' || view.state.kind === 'starting';
     return [
       String(view.id),
-      namespaces ? `${dim(`${view.namespace}/`)}${view.name}` : view.name,
+      namespaces ? `${dim(`${plain(view.namespace)}/`)}${plain(view.name)}` : plain(view.name),
       view.mode,
       String(view.pid ?? '-'),
       runs && 'since' in view.state ? formatDuration(now - view.state.since) : '-',
@@ -76,7 +77,7 @@ function notes(views: readonly InstanceView[], now: number): string[] {
   }
   return [...texts].map(([key, text]) => {
     const [name] = key.split('\0');
-    return yellow(`${name} (${ids.get(key)?.join(', ')}) ${text}`);
+    return yellow(plain(`${name} (${ids.get(key)?.join(', ')}) ${text}`));
   });
 }
 

@@ -2,9 +2,9 @@ import { DEFAULTS } from '../../domain/app-spec.ts';
 import { ownFields } from '../../logs/own-fields.ts';
 import type { LogLine } from '../../logs/read-lines.ts';
 import type { Options } from '../command.ts';
-import { isTerminal } from '../is-terminal.ts';
 import type { LogSource } from '../log-sources.ts';
 import { highlighted, OF_APPS, red } from './colours.ts';
+import { plain } from './plain.ts';
 
 /** A line and where it is from. */
 export interface SourceLine extends LogLine {
@@ -21,18 +21,17 @@ export async function linePrinter(options: Options): Promise<LinePrinter> {
   const dateFormat = dateFormatOf(options['timestamp']);
   const stamp = dateFormat === null ? () => '' : await stamper(dateFormat);
   const mark = typeof options['highlight'] === 'string' ? highlighter(options['highlight']) : (text: string) => text;
-  const shown = isTerminal(1) ? withoutControls : (text: string) => text;
   const colours = new Map<string, (text: string) => string>();
   return ({ source, time, text }) => {
     const colour = colours.get(source.app) ?? OF_APPS[colours.size % OF_APPS.length] ?? red;
     colours.set(source.app, colour);
     const bar = source.stream === 'err' ? red('|') : colour('|');
-    return `${colour(labelOf(source))} ${bar} ${stamp(time)}${mark(shown(text))}`;
+    return `${colour(labelOf(source))} ${bar} ${stamp(time)}${mark(text)}`;
   };
 }
 
 function labelOf({ app, id }: LogSource): string {
-  return id === null ? app : `${id}|${app}`;
+  return plain(id === null ? app : `${id}|${app}`);
 }
 
 function dateFormatOf(given: unknown): string | null {
@@ -62,17 +61,4 @@ function asFields({ source: { app, id, stream }, time, text }: SourceLine): stri
 
 function highlighter(word: string): (text: string) => string {
   return (text) => (word === '' ? text : text.replaceAll(word, highlighted(word)));
-}
-
-/** All but tabs and colours: what else a log may hold could change the terminal. */
-// oxlint-disable-next-line no-control-regex -- these are what it looks for.
-const CONTROLS = /\x1b\[[\d;:]*m|[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
-
-function withoutControls(text: string): string {
-  return text.replace(CONTROLS, (found) => {
-    if (found.length > 1) return found;
-    const code = found.charCodeAt(0);
-    if (code === 13) return '';
-    return code < 32 ? String.fromCharCode(0x2400 + code) : '\u2421';
-  });
 }

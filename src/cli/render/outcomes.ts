@@ -1,6 +1,7 @@
 import type { Outcome } from '../../protocol/messages.ts';
 import type { Output } from '../command.ts';
 import { bold, dim, green, red } from './colours.ts';
+import { plain } from './plain.ts';
 
 /**
  * Tells how an operation ended: a line for each app, and for each failure its cause, the last lines of stderr and the
@@ -11,7 +12,7 @@ export function reportOutcomes(out: Output, outcomes: readonly Outcome[], done: 
     const good = all.filter(({ ok }) => ok).length;
     if (good === 0) continue;
     const count = all.length === 1 ? '' : ` (${good} of ${all.length} instances)`;
-    out.note(`${green('✓')} ${name} ${done}${count}`);
+    out.note(`${green('✓')} ${plain(name)} ${done}${count}`);
   }
   const failures = outcomes.filter(({ ok }) => !ok);
   for (const [text, same] of groupBy(
@@ -21,9 +22,9 @@ export function reportOutcomes(out: Output, outcomes: readonly Outcome[], done: 
     const [first] = same;
     if (!first || text === '') continue;
     const ids = same.map(({ id }) => id).join(', ');
-    out.problem(`${red('✗')} ${first.name} (${ids}): ${first.reason}`);
-    for (const line of first.stderr) out.problem(dim(`    ${line}`));
-    if (first.hint) out.problem(`  ${bold('next:')} ${first.hint}`);
+    out.problem(`${red('✗')} ${plain(`${first.name} (${ids}): ${first.reason}`)}`);
+    for (const line of first.stderr) out.problem(dim(`    ${plain(line)}`));
+    if (first.hint) out.problem(`  ${bold('next:')} ${plain(first.hint)}`);
   }
   return failures.length === 0 ? 0 : 1;
 }

@@ -1,0 +1,92 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, fchownSync } from 'node:fs';
+import type { AppSpec } from '../domain/app-spec.ts';
+import { type BindRequest, bind, type RawHandle } from './raw-handle.ts';
+
+export type User = Pick<AppSpec, 'uid' | 'gid'>;
+
+/** The address type of sockets in the file system. */
+const UNIX = -1;
+
+/** What to start, so that it runs as the user of an app. */
+export interface UserCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** For spawn. Node.js switches with these to a user without any supplementary groups. */
+  readonly ids: { readonly uid?: number; readonly gid?: number };
+}
+
+/**
+ * Where it is there, `setpriv` of util-linux switches and becomes the program: the pid stays, and the user has all of
+ * its groups.
+ */
+export function asUser({ uid, gid }: User, file: string, args: readonly string[]): UserCommand {
+  const ids = { ...(uid === null ? {} : { uid }), ...(gid === null ? {} : { gid }) };
+  if (uid === null || gid === null || process.getuid?.() !== 0) return { file, args, ids };
+  setpriv ??= findSetpriv();
+  if (!setpriv) return { file, args, ids };
+  const groups = isKnown(uid) ? '--init-groups' : '--clear-groups';
+  return {
+    file: setpriv,
+    args: ['--reuid', String(uid), '--regid', String(gid), groups, '--', file, ...args],
+    ids: {},
+  };
+}
+
+/** Lets that user open its output anew, as by /dev/stderr. */
+export function lend({ uid, gid }: User, fds: readonly number[]): void {
+  if (uid === null || process.getuid?.() !== 0) return;
+  for (const fd of fds) fchownSync(fd, uid, gid ?? -1);
+}
+
+/**
+ * Binds a socket for an app: one in the file system as its user, who could else have it made, and removed, wherever root
+ * may. Ports below 1024 are given to apps of any user, as by Node's cluster module.
+ */
+export function bindAs(user: User, query: BindRequest): RawHandle | number {
+  if (query.addressType !== UNIX) return bind(query);
+  const handle = acting(user, () => bind(query));
+  if (typeof handle === 'number') return handle;
+  // It removes the path.
+  const close = handle.close.bind(handle);
+  return Object.assign(handle, { close: () => acting(user, close) });
+}
+
+/** Does something at once with the rights of another user, as far as files go. */
+function acting<T>({ uid, gid }: User, action: () => T): T {
+  if (uid === null || gid === null || process.geteuid?.() !== 0) return action();
+  const groups = process.getgroups?.() ?? [];
+  try {
+    if (isKnown(uid)) (process as Initgroups).initgroups?.(uid, gid);
+    else process.setgroups?.([gid]);
+    process.setegid?.(gid);
+    process.seteuid?.(uid);
+    return action();
+  } finally {
+    process.seteuid?.(0);
+    process.setegid?.(0);
+    process.setgroups?.(groups);
+  }
+}
+
+/** The types do not have it. */
+interface Initgroups {
+  readonly initgroups?: (user: number, group: number) => void;
+}
+
+let setpriv: string | false | null = null;
+
+/** Not on the app's PATH: it is run as root. */
+function findSetpriv(): string | false {
+  const path = ['/usr/bin/setpriv', '/bin/setpriv'].find((candidate) => existsSync(candidate));
+  // That of busybox has other options.
+  const { stdout } = spawnSync(path ?? '', ['--help'], { encoding: 'utf8', env: {}, timeout: 5000 });
+  if (path && stdout?.includes('--init-groups')) return path;
+  console.error('without setpriv (util-linux), apps with a uid run without supplementary groups');
+  return false;
+}
+
+/** Whether the system has groups for a user. */
+function isKnown(uid: number): boolean {
+  return spawnSync('getent', ['passwd', String(uid)], { env: { PATH: '/usr/bin:/bin' }, timeout: 5000 }).status === 0;
+}
