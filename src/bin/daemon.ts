@@ -11,6 +11,7 @@ import { Dump } from '../daemon/dump.ts';
 import { openState } from '../daemon/open-state.ts';
 import type { DaemonPorts } from '../daemon/ports.ts';
 import { serveDaemon } from '../daemon/server.ts';
+import { boundFile, emptyLogs, trimLogs } from '../logs/log-space.ts';
 import { Sampler } from '../metrics/sampler.ts';
 import { isFirstSinceBoot } from '../platform/boot-id.ts';
 import { leaveCgroup } from '../platform/cgroups.ts';
@@ -22,6 +23,10 @@ import { removeStatus, STATUS_EVERY_MS, writeStatus } from '../protocol/status-f
 import { VERSION } from '../protocol/version.ts';
 import { standBy } from './stand-by.ts';
 
+const TRIM_EVERY_MS = 60_000;
+/** Of the daemon's own log; as much again is kept in `daemon.log.1`. */
+const MOST_LOG_BYTES = 10 * 1024 * 1024;
+
 void main();
 
 async function main(): Promise<void> {
@@ -32,7 +37,11 @@ async function main(): Promise<void> {
   leaveCgroup();
   const logFd = openSync(home.daemonLog, 'a', 0o600);
   const log = (line: string): void => {
-    writeSync(logFd, `${new Date().toISOString()} [${process.pid}] ${line}\n`);
+    try {
+      writeSync(logFd, `${new Date().toISOString()} [${process.pid}] ${line}\n`);
+    } catch {
+      // The disk is full, say: that ends nothing.
+    }
   };
   // A bug ends the daemon and nothing else: a supervisor starts the next one.
   process.on('uncaughtExceptionMonitor', (error) => log(`fatal: ${error.stack}`));
@@ -90,6 +99,8 @@ async function main(): Promise<void> {
         return null;
       }
     },
+    emptyLogs,
+    trimLogs: (specs) => trimLogs(home.logs, specs),
     log,
     now: () => Date.now(),
     elapsed: systemClock.now,
@@ -148,6 +159,16 @@ async function main(): Promise<void> {
     daemon.sample();
     daemon.publish();
   }, STATUS_EVERY_MS);
+  setInterval(() => {
+    void daemon.trimLogs();
+    try {
+      boundFile(logFd, home.daemonLog, MOST_LOG_BYTES);
+    } catch (error) {
+      log(`cannot bound this log: ${(error as Error).message}`);
+    }
+  }, TRIM_EVERY_MS);
+  // As with pm2, for programs that move logs away.
+  process.on('SIGUSR2', () => void daemon.reloadLogs());
   // Tells the command that started this process that the socket is there.
   if (process.send) process.disconnect();
 }

@@ -44,6 +44,7 @@ for (const name of Object.keys(process.env)) delete process.env[name];
 leaveCgroup();
 // Ends by command only: a signal meant for a terminal's process group must not take the apps along.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+process.on('SIGUSR2', () => supervisor.reopenLogs());
 
 const holder = acquireLock(supervisorLock(home, key));
 if (holder !== null) {

@@ -23,6 +23,20 @@ const START_OPTIONS: readonly Option[] = [
   ['-l, --log [file]', 'file for both'],
   ['--merge-logs', 'all instances into one file'],
   ['--disable-logs', 'keep no logs'],
+  ['--time', 'begin each line of the logs with the time'],
+  ['--log-date-format <format>', 'the same, in this format, such as "DD.MM. HH:mm:ss.SSS"'],
+  ['--log-type <type>', 'json: one object a line'],
+  ['--log-max-size <size>', 'set a log aside when it gets larger (20M; 0 for never)'],
+  ['--log-rotate-interval <when>', 'and hourly, daily, weekly or monthly'],
+  ['--log-retain <count>', 'how many of those are kept of each log (10; or all)'],
+  ['--log-max-age <time>', 'for how long they are kept, such as 30d'],
+  ['--log-max-total <size>', 'how much the logs of the app may take together (1G)'],
+  ['--log-max-total-all <size>', 'how much the logs of all apps may take together (5G)'],
+  ['--no-log-compress', 'do not gzip them'],
+  ['--log-mode <mode>', 'non-blocking: never let the app wait for a slow disk, drop and count lines instead'],
+  ['--log-max-buffer-size <size>', 'how much may wait for the disk then (1M)'],
+  ['--log-journald', "also to the system's journal"],
+  ['--log-syslog [server]', 'also to syslog, here or at udp://host:port or tcp://host:port'],
   ['--filter-env <prefixes...>', 'variables of this shell that the app does not get'],
   ['-p, --pid <file>', 'file for the pid; {id} in it becomes the id'],
   ['-k, --kill-timeout <ms>', 'time between asking to stop and SIGKILL'],
@@ -54,8 +68,6 @@ const START_OPTIONS: readonly Option[] = [
   ['--max-memory-restart <size>', 'replace an instance that holds more memory than this, such as 300M'],
   ['-c, --cron-restart <pattern>', 'replace all instances at these times, such as "0 4 * * *"'],
   ['-w, --watch [paths]', 'not supported yet'],
-  ['--time', 'not supported yet'],
-  ['--log-date-format <format>', 'not supported yet'],
 ];
 
 const BOOT_OPTIONS: readonly Option[] = [
@@ -70,7 +82,7 @@ const BOOT_OPTIONS: readonly Option[] = [
 /** Commands of pm2 that are not there yet, with what to do meanwhile. */
 export const MISSING_COMMANDS: Readonly<Record<string, string>> = Object.fromEntries(
   (
-    'monit dashboard dash imonit deepUpdate reloadLogs logrotate attach send trigger serve ' +
+    'monit dashboard dash imonit deepUpdate logrotate attach send trigger serve ' +
     'expose deploy install uninstall create inspect report slist sysinfos completion init ecosystem examples set get ' +
     'unset multiset conf config pull forward backward link unlink open monitor unmonitor plus login logout'
   )
@@ -197,19 +209,32 @@ export const COMMANDS: readonly Command[] = [
     args: '[targets...]',
     summary: 'show the last lines of the logs, then follow them',
     options: [
-      ['--lines <count>', 'how many of the last lines of each instance (15)'],
+      ['--lines <count>', 'how many of the last lines of each instance (15; with --since all)'],
+      ['--since <time>', 'only what was written since: 10m, 2h, 1d, 14:30, "2025-12-31 14:30"'],
+      ['--until <time>', 'only what was written until then'],
+      ['--grep <regex>', 'only lines that match; /regex/i for any case'],
+      ['--level <level>', 'of lines in JSON, only those of this level and above: debug, info, warn, error ...'],
       ['--nostream', 'do not follow'],
       ['--out', 'stdout only'],
       ['--err', 'stderr only'],
       ['--raw', 'the lines as they are, without the name of the app'],
+      ['--json', 'each line as an object of JSON'],
+      ['--format', 'each line as timestamp=... app=... id=... type=... message=...'],
+      ['--timestamp [format]', 'with the time at which it was written, such as HH:mm:ss.SSS'],
+      ['--highlight <text>', 'highlight this text'],
     ],
     load: async () => (await import('./commands/logs.ts')).logs,
   },
   {
     name: 'flush',
     args: '[targets...]',
-    summary: 'empty the log files',
+    summary: 'empty the log files, and remove what was set aside of them',
     load: async () => (await import('./commands/flush.ts')).flush,
+  },
+  {
+    name: 'reloadLogs',
+    summary: 'open all log files anew, as after another program has moved them away',
+    load: async () => (await import('./commands/flush.ts')).reloadLogs,
   },
   {
     name: 'id',

@@ -18,7 +18,7 @@ const OF_THE_COMMAND: ReadonlySet<string> = new Set(
   ),
 );
 /** Flags such as --no-autorestart: true unless given. */
-const ON_BY_DEFAULT: ReadonlySet<string> = new Set(['autorestart', 'autostart', 'treekill']);
+const ON_BY_DEFAULT: ReadonlySet<string> = new Set(['autorestart', 'autostart', 'treekill', 'logCompress']);
 
 /** The options of an app that the flags of `start` give. */
 export function readFlags(flags: Options, script: string, args: readonly string[]): ReadApp {

@@ -29,6 +29,20 @@ export const SCHEMAS = {
   log_file: v.union([v.boolean(), value.text], 'expected true, false or a path'),
   merge_logs: value.flag,
   disable_logs: value.flag,
+  time: value.flag,
+  log_date_format: value.dateFormat,
+  log_type: anyOf('json', 'plain', 'raw'),
+  log_max_size: value.size,
+  log_rotate_interval: anyOf('never', 'hourly', 'daily', 'weekly', 'monthly'),
+  log_compress: value.flag,
+  log_retain: v.union([v.literal('all'), value.count], 'expected a whole number, or all'),
+  log_max_age: value.duration,
+  log_max_total: value.size,
+  log_max_total_all: value.size,
+  log_mode: anyOf('blocking', 'non-blocking'),
+  log_max_buffer_size: value.size,
+  log_journald: value.flag,
+  log_syslog: value.syslog,
   pid_file: value.text,
   autostart: value.flag,
   autorestart: value.flag,
@@ -84,10 +98,10 @@ const ALIASES: Readonly<Record<string, OptionName>> = {
 };
 
 /** Options of pm2 that change what an app does, and that upkeep does not have yet: said when they are used. */
-const NOT_YET: readonly string[] = (
-  'watch ignore_watch watch_options watch_delay time log_date_format log_type ' +
-  'post_update port name_prefix install_url execute_command write'
-).split(' ');
+const NOT_YET: readonly string[] =
+  'watch ignore_watch watch_options watch_delay post_update port name_prefix install_url execute_command write'.split(
+    ' ',
+  );
 
 /** Options of pm2 that mean nothing here, and do no harm. */
 const WITHOUT_MEANING: readonly string[] = (

@@ -11,6 +11,7 @@ import {
   MOST_INSTANCES,
   type ReadinessSpec,
   type RolloutSpec,
+  type RotationSpec,
   resolveInstances,
 } from '../domain/app-spec.ts';
 import { signalName } from '../domain/signal-name.ts';
@@ -258,8 +259,16 @@ function signalFromEnv({ env }: ResolveContext): string | null {
 }
 
 function logSpec(options: AppOptions, name: string, cwd: string, folder: string): AppSpec['logs'] {
-  const merge = options.merge_logs ?? false;
-  if (options.disable_logs) return { out: null, error: null, combined: null, merge };
+  const how = {
+    merge: options.merge_logs ?? false,
+    type: options.log_type === 'json' ? 'json' : 'plain',
+    dateFormat: options.log_date_format ?? (options.time ? DEFAULTS.dateFormat : null),
+    rotation: rotationSpec(options),
+    bufferBytes: options.log_mode === 'non-blocking' ? (options.log_max_buffer_size ?? DEFAULTS.logBufferBytes) : null,
+    journald: options.log_journald ?? false,
+    syslog: options.log_syslog ?? null,
+  } as const;
+  if (options.disable_logs) return { out: null, error: null, combined: null, ...how };
   const file = fileName(name);
   const path = (given: string | undefined, otherwise: string): string | null => {
     if (given === undefined) return join(folder, otherwise);
@@ -270,6 +279,20 @@ function logSpec(options: AppOptions, name: string, cwd: string, folder: string)
     out: path(options.out_file, `${file}-out.log`),
     error: path(options.error_file, `${file}-error.log`),
     combined: combined === false ? null : path(combined === true ? undefined : combined, `${file}.log`),
-    merge,
+    ...how,
+  };
+}
+
+/** 0 is no limit. */
+function rotationSpec(options: AppOptions): RotationSpec {
+  const { log_retain: retain = DEFAULTS.logRetain } = options;
+  return {
+    maxBytes: (options.log_max_size ?? DEFAULTS.logMaxBytes) || null,
+    interval: options.log_rotate_interval ?? 'never',
+    compress: options.log_compress ?? true,
+    retain: retain === 'all' ? null : retain,
+    maxAgeMs: options.log_max_age || null,
+    maxTotalBytes: (options.log_max_total ?? DEFAULTS.logMaxTotalBytes) || null,
+    maxTotalAllBytes: (options.log_max_total_all ?? DEFAULTS.logMaxTotalAllBytes) || null,
   };
 }

@@ -27,7 +27,7 @@ export const count: v.GenericSchema<unknown, number> = v.pipe(
   v.minValue(0, 'must not be negative'),
 );
 
-const UNITS_MS: Readonly<Record<string, number>> = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const UNITS_MS: Readonly<Record<string, number>> = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 export const name: v.GenericSchema<unknown, string> = v.pipe(
   textOrNumber,
@@ -53,13 +53,13 @@ export const signal: v.GenericSchema<unknown, string> = v.pipe(
   v.string('expected the name of a signal, such as SIGTERM'),
 );
 
-/** Milliseconds, or a text such as `500ms`, `30s`, `10m` or `1h`. */
+/** Milliseconds, or a text such as `500ms`, `30s`, `10m`, `1h` or `7d`. */
 export const duration: v.GenericSchema<unknown, number> = v.union(
   [
     count,
     v.pipe(
       v.string(),
-      v.regex(/^\d+(\.\d+)?(ms|s|m|h)$/),
+      v.regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/),
       v.transform((value) => Math.round(Number.parseFloat(value) * (UNITS_MS[value.replace(/^[\d.]+/, '')] ?? 1))),
     ),
   ],
@@ -81,6 +81,25 @@ export const size: v.GenericSchema<unknown, number> = v.union(
     ),
   ],
   'expected bytes, or a text such as 300M or 1G',
+);
+
+export const dateFormat: v.GenericSchema<unknown, string> = v.pipe(
+  text,
+  v.maxLength(200, 'expected at most 200 characters'),
+  v.check((format) => !format.includes('\n'), 'must be one line'),
+);
+
+/** null for false; `local` for true; else where a syslog server is. */
+export const syslog: v.GenericSchema<unknown, string | null> = v.union(
+  [
+    v.pipe(
+      flag,
+      v.transform((on) => (on ? 'local' : null)),
+    ),
+    v.literal('local'),
+    v.pipe(v.string(), v.regex(/^(udp|tcp):\/\/(\[[\da-f:]+\]|[^\s:/[\]]+)(:\d{1,5})?$/i)),
+  ],
+  'expected true, udp://host:port or tcp://host:port',
 );
 
 /** null, as 0 or false gives, for never. */

@@ -256,6 +256,32 @@ export class Daemon {
     return updates.map((update) => ({ ...update, apps: update.apps.map(named) }));
   }
 
+  /** @returns the logs that were emptied. */
+  async flushLogs(selectors: readonly string[]): Promise<readonly string[]> {
+    const logs = this.describe(selectors).flatMap(({ app, instances }) =>
+      instances
+        .flatMap(({ logs: { out, error, combined } }) => [out, error, combined])
+        .filter((path) => path !== null)
+        .map((path) => [path, { path, appUid: app.spec.uid }] as const),
+    );
+    const emptied = this.#ports.emptyLogs([...new Map(logs).values()]);
+    await this.#supervisors.reopenLogs();
+    return emptied;
+  }
+
+  async reloadLogs(): Promise<Record<string, never>> {
+    await this.#supervisors.reopenLogs();
+    return {};
+  }
+
+  async trimLogs(): Promise<void> {
+    try {
+      await this.#ports.trimLogs(this.#registry.apps.map(({ spec }) => spec.logs));
+    } catch (error) {
+      this.#ports.log(`cannot look through the logs: ${(error as Error).message}`);
+    }
+  }
+
   /** Stops all instances and forgets them. @returns how many processes were stopped. */
   async kill(): Promise<number> {
     const apps = this.#registry.apps;
@@ -555,6 +581,7 @@ function blank(key: string, { id, index }: Slot, state: InstanceState): Instance
     lastExit: null,
     exits: [],
     unhealthy: null,
+    lost: null,
     listens: [],
     draining: [],
     generation: 0,

@@ -1,4 +1,3 @@
-import { closeSync, constants } from 'node:fs';
 import { createServer } from 'node:net';
 import { signalName } from '../domain/signal-name.ts';
 import { UpkeepError } from '../protocol/errors.ts';
@@ -6,7 +5,6 @@ import { listenOn } from '../protocol/listener.ts';
 import { type DaemonMethods, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { Peer } from '../protocol/peer.ts';
 import { daemonParams, validate } from '../protocol/schema.ts';
-import { openTrusted } from '../protocol/trusted-path.ts';
 import type { Daemon } from './daemon.ts';
 
 export interface DaemonServerOptions {
@@ -55,7 +53,8 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
     rollback: ({ selectors }) => daemon.rollback(selectors),
     scale: ({ selector, change }) => daemon.scale(selector, change),
     signal: ({ selectors, signal }) => daemon.signal(selectors, knownSignal(signal)),
-    flush: ({ selectors }) => flush(daemon, selectors),
+    flush: ({ selectors }) => daemon.flushLogs(selectors),
+    reloadLogs: () => daemon.reloadLogs(),
     leave: async ({ whenIdle = false }) => {
       if (whenIdle) {
         await new Promise<void>((resolve) => {
@@ -146,25 +145,4 @@ function knownSignal(given: string): string {
   const name = signalName(given);
   if (name === null) throw new UpkeepError('SIGNAL_UNKNOWN', `there is no signal ${given}`);
   return name;
-}
-
-/** Empties the log files. @returns their paths. */
-function flush(daemon: Daemon, selectors: readonly string[]): string[] {
-  const paths = new Map<string, number | null>();
-  for (const { app, instances } of daemon.describe(selectors)) {
-    for (const { logs } of instances) {
-      for (const path of [logs.out, logs.error, logs.combined]) {
-        if (path !== null && !path.startsWith('/dev/')) paths.set(path, app.spec.uid);
-      }
-    }
-  }
-  return [...paths].flatMap(([path, appUid]) => {
-    try {
-      closeSync(openTrusted(path, constants.O_WRONLY | constants.O_TRUNC, appUid));
-      return path;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw error;
-    }
-  });
 }

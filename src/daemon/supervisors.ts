@@ -209,6 +209,13 @@ export class Supervisors {
     await this.#link(key, exec);
   }
 
+  async reopenLogs(): Promise<void> {
+    const answers = [...this.#ready.values()].map((link) => this.#request(link, 'reopenLogs', {}, QUESTION_MS));
+    const failed = (await Promise.allSettled(answers)).find(({ status }) => status === 'rejected');
+    // It looks for its files now and then anyway.
+    if (failed) this.#ports.log(`not all logs were opened anew: ${String((failed as PromiseRejectedResult).reason)}`);
+  }
+
   /** Ends the supervisor of an app that is gone. */
   async retire(key: string): Promise<void> {
     const link = this.#ready.get(key);

@@ -64,7 +64,36 @@ export interface LogSpec {
   /** Also both streams of all instances into one file. */
   readonly combined: string | null;
   readonly merge: boolean;
+  /** `plain`: lines as they are, after a time where there is a `dateFormat`. `json`: one object a line. */
+  readonly type: 'plain' | 'json';
+  /** Of the time, in dayjs tokens; null for none in plain lines, and ISO 8601 in JSON. */
+  readonly dateFormat: string | null;
+  readonly rotation: RotationSpec;
+  /** How much may wait for a slow disk, the rest being dropped and counted; null: the app waits. */
+  readonly bufferBytes: number | null;
+  /** Also to the system's journal. */
+  readonly journald: boolean;
+  /** Also to syslog: `local`, `udp://host:port` or `tcp://host:port`. */
+  readonly syslog: string | null;
 }
+
+/** When a log file is set aside, and how long it is kept then. null is no limit. */
+export interface RotationSpec {
+  readonly maxBytes: number | null;
+  readonly interval: RotateInterval;
+  /** gzip what was set aside. */
+  readonly compress: boolean;
+  /** How many are kept of each log. */
+  readonly retain: number | null;
+  readonly maxAgeMs: number | null;
+  /** Of all logs of the app. */
+  readonly maxTotalBytes: number | null;
+  /** Of all logs of all apps; where apps differ, the smallest counts. */
+  readonly maxTotalAllBytes: number | null;
+}
+
+/** The local time's hours, midnights, Mondays and firsts of the month. */
+export type RotateInterval = 'never' | 'hourly' | 'daily' | 'weekly' | 'monthly';
 
 export interface RestartSpec {
   readonly autorestart: boolean;
@@ -171,6 +200,13 @@ export const DEFAULTS = {
   readinessDeadlineMs: 30_000,
   livenessIntervalMs: 10_000,
   livenessFailures: 3,
+  /** As with pm2's `time`. */
+  dateFormat: 'YYYY-MM-DDTHH:mm:ss',
+  logMaxBytes: 20 * 1024 ** 2,
+  logRetain: 10,
+  logMaxTotalBytes: 1024 ** 3,
+  logMaxTotalAllBytes: 5 * 1024 ** 3,
+  logBufferBytes: 1024 ** 2,
 } as const;
 
 /** How long a program that does not tell when it is ready, and listens nowhere, must stay up to count as online. */

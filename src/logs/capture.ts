@@ -1,14 +1,18 @@
-import { constants, rmSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AppSpec } from '../domain/app-spec.ts';
 import { logPaths } from '../domain/log-paths.ts';
-import { makeFolder } from '../protocol/home.ts';
-import type { Slot } from '../protocol/messages.ts';
-import { openTrusted, trustedPath } from '../protocol/trusted-path.ts';
+import type { LostLines, Slot } from '../protocol/messages.ts';
 import type { LogCapture, LogStore, Pipes } from '../supervisor/ports.ts';
 import { closeQuietly, FifoMaker, FifoReader } from './fifo.ts';
+import { noteOf } from './format.ts';
+import { type Forward, forwardsOf } from './forward.ts';
 import { LineSplitter } from './line-splitter.ts';
+import type { LogWriter } from './log-file.ts';
+import { LogFiles } from './log-files.ts';
+import { Stream } from './stream.ts';
 import { TailBuffer } from './tail-buffer.ts';
+
+const NEWLINE = 10;
 
 /**
  * Keeps the output of instances in files.
@@ -19,61 +23,87 @@ export function logStore(
   runFolder: string,
   prefix: string,
   endHolders: (pipes: readonly string[]) => Promise<void>,
+  now: () => number = Date.now,
 ): LogStore {
   const fifos = new FifoMaker(runFolder, prefix);
+  const files = new LogFiles(now);
+  const captures = new Set<FileCapture>();
   return {
     reserve: (instances) => fifos.reserve(instances * 2),
-    open: (spec, slot, pipes = null) => new FileCapture(fifos, spec, slot, pipes),
+    open: (spec, slot, pipes = null) => {
+      const capture: FileCapture = new FileCapture({ fifos, files, now }, spec, slot, pipes, () =>
+        captures.delete(capture),
+      );
+      captures.add(capture);
+      return capture;
+    },
     sweep: async (kept) => {
       const used = new Set(kept.flatMap(({ out, err }) => [out, err]));
       const left = fifos.left().filter((path) => !used.has(path));
       await endHolders(left);
-      for (const path of left) rmSync(path, { force: true });
+      for (const path of left) {
+        rmSync(path, { force: true });
+        rmSync(heldPath(path), { force: true });
+      }
     },
-    close: () => fifos.close(),
+    reopen: () => files.reopen(),
+    leave: () => {
+      for (const capture of captures) capture.leave();
+      files.close();
+    },
+    close: () => {
+      fifos.close();
+      files.close();
+    },
   };
 }
 
-type Sink = (bytes: Buffer) => void;
+interface Parts {
+  readonly fifos: FifoMaker;
+  readonly files: LogFiles;
+  readonly now: () => number;
+}
 
 class FileCapture implements LogCapture {
   readonly pipes: Pipes;
+  readonly #parts: Parts;
   readonly #tail = new TailBuffer();
-  readonly #fds: number[] = [];
-  readonly #flushes: (() => void)[] = [];
   readonly #watching = new Set<{ readonly out: LineSplitter; readonly err: LineSplitter }>();
-  readonly #out: FifoReader;
-  readonly #err: FifoReader;
-  readonly #onErr: Sink;
-  readonly #appUid: number | null;
+  readonly #writers: LogWriter[] = [];
+  readonly #forwards: readonly Forward[];
+  readonly #out: Stream;
+  readonly #err: Stream;
+  readonly #outReader: FifoReader;
+  readonly #errReader: FifoReader;
+  readonly #onClosed: () => void;
 
-  constructor(fifos: FifoMaker, spec: AppSpec, slot: Slot, pipes: Pipes | null) {
-    this.#appUid = spec.uid;
-    const paths = logPaths(spec, slot);
+  constructor(parts: Parts, spec: AppSpec, slot: Slot, pipes: Pipes | null, onClosed: () => void) {
+    this.#parts = parts;
+    this.#onClosed = onClosed;
+    const { fifos, now } = parts;
+    const [out, err] = (['out', 'err'] as const).map((stream) => ({ spec, id: slot.id, stream }));
+    if (!out || !err) throw new Error('unreachable');
+    const { out: outPath, error: errPath, combined } = logPaths(spec, slot);
+    const open = (path: string | null): LogWriter[] => this.#open(path, spec, noteOf(err, now));
     try {
-      const combined = this.#open(paths.combined);
-      const outFile = this.#open(paths.out);
-      const errFile = paths.error === paths.out ? outFile : this.#open(paths.error);
-      // What only one stream writes to needs no splitting: its bytes are appended as they come.
-      const shared = spec.logs.merge || paths.error === paths.out;
-      const out = shared ? this.#lines(outFile) : outFile;
-      const err = shared ? this.#lines(errFile) : errFile;
-      const combinedOut = this.#lines(combined);
-      const combinedErr = this.#lines(combined);
+      const [outForwards, errForwards] = [forwardsOf(out), forwardsOf(err)];
+      this.#forwards = [...outForwards, ...errForwards];
+      this.#out = new Stream(out, [...open(outPath), ...open(combined)], outForwards, now);
+      this.#err = new Stream(err, [...open(errPath), ...open(combined)], errForwards, now);
       if (!pipes) fifos.reserve(2);
       this.pipes = pipes ?? { out: fifos.take(), err: fifos.take() };
-      this.#out = new FifoReader(this.pipes.out, (bytes) => {
-        out(bytes);
-        combinedOut(bytes);
+      if (pipes) this.#goOn(pipes);
+      this.#outReader = new FifoReader(this.pipes.out, (bytes) => {
+        this.#out.push(bytes);
+        this.#outReader.mark(this.#out.holds && bytes[bytes.length - 1] !== NEWLINE);
         for (const watch of this.#watching) watch.out.push(bytes);
       });
-      this.#onErr = (bytes) => {
+      this.#errReader = new FifoReader(this.pipes.err, (bytes) => {
         this.#tail.push(bytes);
-        err(bytes);
-        combinedErr(bytes);
+        this.#err.push(bytes);
+        this.#errReader.mark(this.#err.holds && bytes[bytes.length - 1] !== NEWLINE);
         for (const watch of this.#watching) watch.err.push(bytes);
-      };
-      this.#err = new FifoReader(this.pipes.err, this.#onErr);
+      });
     } catch (error) {
       this.#closeFiles();
       throw error;
@@ -81,8 +111,8 @@ class FileCapture implements LogCapture {
   }
 
   descriptors(): { outFd: number; errFd: number; close: () => void } {
-    const outFd = this.#out.openWriter();
-    const errFd = this.#err.openWriter();
+    const outFd = this.#outReader.openWriter();
+    const errFd = this.#errReader.openWriter();
     return {
       outFd,
       errFd,
@@ -94,21 +124,30 @@ class FileCapture implements LogCapture {
   }
 
   drain(): void {
-    this.#out.drain();
-    this.#err.drain();
-    for (const flush of this.#flushes) flush();
+    this.#outReader.drain();
+    this.#errReader.drain();
+    this.#out.flush();
+    this.#err.flush();
   }
 
   stderrTail(): readonly string[] {
     return this.#tail.lines();
   }
 
-  markRun(): void {
+  markRun(spec: AppSpec): void {
     this.#tail.clear();
+    this.#out.setSpec(spec);
+    this.#err.setSpec(spec);
   }
 
   note(line: string): void {
-    this.#onErr(Buffer.from(`upkeep: ${line}\n`));
+    this.#tail.push(Buffer.from(`upkeep: ${line}\n`));
+    this.#err.note(line);
+  }
+
+  noteGap(line: string): void {
+    this.#out.noteGap(line, this.#outReader.isMarked);
+    this.#err.noteGap(line, this.#errReader.isMarked);
   }
 
   watchLines(pattern: RegExp, found: () => void): () => void {
@@ -129,45 +168,75 @@ class FileCapture implements LogCapture {
     return stop;
   }
 
-  close(): void {
-    this.drain();
-    this.#out.close();
-    this.#err.close();
+  lost(): LostLines | null {
+    const sinks = [...new Set(this.#writers.map(({ file }) => file)), ...this.#forwards];
+    const lines = sinks.reduce((sum, { lostLines }) => sum + lostLines, 0);
+    const because = sinks.find(({ losingBecause }) => losingBecause !== null)?.losingBecause ?? null;
+    return lines === 0 && because === null ? null : { lines, because };
+  }
+
+  watchLost(changed: () => void): void {
+    for (const sink of [...this.#writers, ...this.#forwards]) sink.onLoss = changed;
+  }
+
+  /** Reads no more; what is held of unfinished lines is kept where the next supervisor finds it. */
+  leave(): void {
+    this.#outReader.leave();
+    this.#errReader.leave();
+    const held: Held = { out: this.#out.take().map(encode), err: this.#err.take().map(encode) };
+    if ([...held.out, ...held.err].some((text) => text !== '')) {
+      writeFileSync(heldPath(this.pipes.out), JSON.stringify(held), { mode: 0o600 });
+    }
     this.#closeFiles();
   }
 
+  close(): void {
+    this.drain();
+    this.#outReader.close();
+    this.#errReader.close();
+    this.#closeFiles();
+    this.#onClosed();
+  }
+
+  #open(path: string | null, spec: AppSpec, note: (text: string) => Buffer): LogWriter[] {
+    if (path === null || path === '/dev/null') return [];
+    const writer = this.#parts.files.open(path, spec, note);
+    this.#writers.push(writer);
+    return [writer];
+  }
+
+  #goOn({ out: path }: Pipes): void {
+    let held: Held = { out: [], err: [] };
+    try {
+      held = JSON.parse(readFileSync(heldPath(path), 'utf8')) as Held;
+      rmSync(heldPath(path));
+    } catch {
+      // Nothing was held.
+    }
+    this.#out.goOn(held.out.map(decode));
+    this.#err.goOn(held.err.map(decode));
+  }
+
   #closeFiles(): void {
-    for (const fd of this.#fds.splice(0)) closeQuietly(fd);
-  }
-
-  #open(path: string | null): Sink {
-    if (path === null || path === '/dev/null') return () => {};
-    const fd = openLog(path, this.#appUid);
-    this.#fds.push(fd);
-    return (bytes) => {
-      try {
-        for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-      } catch {
-        // A disk that is full, say: the app must not stop for it.
-      }
-    };
-  }
-
-  #lines(write: Sink): Sink {
-    const splitter = new LineSplitter(write);
-    this.#flushes.push(() => splitter.flush());
-    return (bytes) => splitter.push(bytes);
+    for (const writer of this.#writers.splice(0)) this.#parts.files.release(writer);
+    for (const forward of this.#forwards ?? []) forward.close();
   }
 }
 
-const APPEND = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND;
+/** What the streams of an instance held when one supervisor left them to the next. */
+interface Held {
+  readonly out: readonly string[];
+  readonly err: readonly string[];
+}
 
-function openLog(path: string, appUid: number | null): number {
-  try {
-    makeFolder(dirname(trustedPath(path, appUid)));
-    return openTrusted(path, APPEND, appUid);
-  } catch (cause) {
-    const why = cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : String(cause);
-    throw new Error(`cannot write the log file ${path}: ${why}`, { cause });
-  }
+function heldPath(pipe: string): string {
+  return `${pipe}.held`;
+}
+
+function encode(bytes: Buffer): string {
+  return bytes.toString('base64');
+}
+
+function decode(text: string): Buffer {
+  return Buffer.from(text, 'base64');
 }

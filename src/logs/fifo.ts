@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, openSync, readdirSync, readSync, rmSync } from 'node:fs';
+import { closeSync, constants, fchmodSync, fstatSync, openSync, readdirSync, readSync, rmSync } from 'node:fs';
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { join } from 'node:path';
 
@@ -8,6 +8,8 @@ const CHUNK_BYTES = 64 * 1024;
 const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
 /** How much is read at once from a pipe that others may still be writing to. */
 const DRAIN_BYTES = 16 * CHUNK_BYTES;
+
+const STICKY = 0o1000;
 
 /** Pipes that are kept ready: those of one instance. */
 const STOCK = 2;
@@ -83,12 +85,14 @@ export class FifoReader {
   readonly #fd: number;
   readonly #socket: Socket;
   readonly #onChunk: (chunk: Buffer) => void;
+  #marked: boolean;
 
   /** @param onChunk gets bytes that are only valid during the call. */
   constructor(path: string, onChunk: (chunk: Buffer) => void) {
     this.path = path;
     this.#onChunk = onChunk;
     this.#fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+    this.#marked = (fstatSync(this.#fd).mode & STICKY) !== 0;
     const callback = (bytes: number): boolean => {
       onChunk(chunk.subarray(0, bytes));
       return true;
@@ -125,6 +129,27 @@ export class FifoReader {
       total += bytes;
       this.#onChunk(chunk.subarray(0, bytes));
     }
+  }
+
+  /** Whether the last reader had read a part of a line that it still held. */
+  get isMarked(): boolean {
+    return this.#marked;
+  }
+
+  /** Keeps this in the pipe's own mode, where it outlives this process. */
+  mark(marked: boolean): void {
+    if (marked === this.#marked) return;
+    this.#marked = marked;
+    try {
+      fchmodSync(this.#fd, marked ? STICKY | 0o600 : 0o600);
+    } catch {
+      // Not every system lets one: a line that was cut is not known as such then.
+    }
+  }
+
+  /** Leaves the pipe to another reader. */
+  leave(): void {
+    this.#socket.destroy();
   }
 
   close(): void {

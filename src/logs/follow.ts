@@ -1,74 +1,209 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { StringDecoder } from 'node:string_decoder';
+import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { LineClock, LineReader, type LogLine } from './read-lines.ts';
+import { rotatedOf, type Segment } from './segments.ts';
+import { TimesReader, wasLog } from './times.ts';
 
-const CHUNK_BYTES = 64 * 1024;
-/** A line longer than this is shown in pieces. */
-const LONGEST_LINE = 256 * 1024;
+const CHUNK_BYTES = 256 * 1024;
+/** So much is read at a time, so that it is shown before more is read. */
+const MOST_BYTES = 4 * CHUNK_BYTES;
+/** A compressed file that holds more is passed over. */
+const MOST_GUNZIPPED = 256 * 1024 * 1024;
+const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
 
-/** Reads what is appended to a file, from an offset on, also when it is emptied or replaced. */
-export class FileFollower {
+/** Where a follower begins: at a place in a log, or with all that was written since a time. */
+export type Beginning = Position | { readonly since: number };
+
+export interface Position {
+  readonly inode: number;
+  readonly offset: number;
+  /** When the log was last set aside before that. */
+  readonly lastRotation: number;
+}
+
+interface Open {
+  readonly fd: number;
+  readonly inode: number;
+  /** It was set aside: nothing is added to it. */
+  readonly isBehind: boolean;
+  readonly times: TimesReader;
+  reader: LineReader;
+  /** Up to where it was read. */
+  offset: number;
+}
+
+/** Reads what is appended to a log, across all that is set aside, and when it is emptied or replaced. */
+export class LogFollower {
   readonly #path: string;
-  readonly #onLine: (line: string) => void;
-  #utf8 = new StringDecoder('utf8');
-  #fd: number | null = null;
-  #offset: number;
-  #rest = '';
+  readonly #onMissed: () => void;
+  #open: Open | null = null;
+  #lastRotation: number;
+  #since = 0;
+  /** What was set aside and is still to be read, the oldest first; the first one from an offset on. */
+  #behind: Segment[] = [];
+  #behindFrom = 0;
 
-  constructor(path: string, offset: number, onLine: (line: string) => void) {
+  /** @param onMissed called when a file was removed before it was read. */
+  constructor(path: string, beginning: Beginning, onMissed: () => void = () => {}) {
     this.#path = path;
-    this.#offset = offset;
-    this.#onLine = onLine;
+    this.#onMissed = onMissed;
+    if ('since' in beginning) {
+      this.#since = beginning.since;
+      this.#lastRotation = beginning.since;
+      return;
+    }
+    const position = beginning;
+    this.#lastRotation = position.lastRotation;
+    const open = openFile(path, false, position.offset);
+    if (open?.inode === position.inode) {
+      this.#open = open;
+      return;
+    }
+    if (open) closeFile(open);
+    this.#findBehind(position.inode, position.offset);
   }
 
-  /** Passes on the whole lines that are new. */
-  read(): void {
-    this.#fd ??= this.#open();
-    if (this.#fd === null) return;
-    this.#readOpen(this.#fd);
-    if (this.#replaced(this.#fd)) {
+  /** @returns lines that are new and have ended; when there are none, there is nothing more for now. */
+  read(): readonly LogLine[] {
+    for (;;) {
+      const lines = this.#read();
+      const newer = lines.filter(({ time }) => time >= this.#since);
+      if (newer.length > 0 || lines.length === 0) return newer;
+    }
+  }
+
+  #read(): LogLine[] {
+    const lines: LogLine[] = [];
+    for (;;) {
+      this.#open ??= this.#openNext(lines);
+      const open = this.#open;
+      if (!open) return lines;
+      open.times.refresh();
+      if (!readOn(open, lines)) {
+        if (lines.length > 0) return lines;
+        continue;
+      }
+      if (open.isBehind) {
+        lines.push(...open.reader.flush());
+        this.close();
+        continue;
+      }
+      const stat = statSync(this.#path, { throwIfNoEntry: false });
+      if (stat?.ino === open.inode) {
+        if (stat.size < open.offset) restart(open);
+        else return lines;
+        continue;
+      }
+      // What was written between the last read and the renaming.
+      if (!readOn(open, lines)) continue;
+      lines.push(...open.reader.flush());
       this.close();
-      this.#offset = 0;
-      this.#fd = this.#open();
-      if (this.#fd !== null) this.#readOpen(this.#fd);
+      this.#findBehind(open.inode, null);
+      if (!stat && this.#behind.length === 0) return lines;
     }
   }
 
   close(): void {
-    if (this.#fd !== null) closeSync(this.#fd);
-    this.#fd = null;
-    this.#rest = '';
-    this.#utf8 = new StringDecoder('utf8');
+    if (this.#open) closeFile(this.#open);
+    this.#open = null;
   }
 
-  #open(): number | null {
-    try {
-      return openSync(this.#path, 'r');
-    } catch {
-      // Nothing was written yet.
-      return null;
-    }
-  }
-
-  #readOpen(fd: number): void {
-    if (fstatSync(fd).size < this.#offset) {
-      this.#offset = 0;
-      this.#rest = '';
-    }
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-    for (let bytes = -1; bytes !== 0; ) {
-      bytes = readSync(fd, chunk, 0, CHUNK_BYTES, this.#offset);
-      this.#offset += bytes;
-      const lines = (this.#rest + this.#utf8.write(chunk.subarray(0, bytes))).split('\n');
-      this.#rest = lines.pop() ?? '';
-      for (const line of lines) this.#onLine(line);
-      if (this.#rest.length > LONGEST_LINE) {
-        this.#onLine(this.#rest);
-        this.#rest = '';
+  #openNext(lines: LogLine[]): Open | null {
+    for (;;) {
+      for (let next = this.#behind.shift(); next; next = this.#behind.shift()) {
+        const from = this.#behindFrom;
+        this.#behindFrom = 0;
+        const open = next.gz ? null : openFile(next.path, true, from);
+        if (open) return open;
+        const gunzipped = gunzippedLines(next, from);
+        if (gunzipped) lines.push(...gunzipped);
+        else this.#onMissed();
       }
+      const open = openFile(this.#path, false, 0);
+      // What was set aside before it was opened, and never read.
+      this.#behind = this.#takeNewer();
+      if (this.#behind.length === 0) return open;
+      if (open) closeFile(open);
     }
   }
 
-  #replaced(fd: number): boolean {
-    return statSync(this.#path, { throwIfNoEntry: false })?.ino !== fstatSync(fd).ino;
+  /** What was set aside since the last look. */
+  #takeNewer(): Segment[] {
+    const newer = rotatedOf(this.#path).filter(({ rotatedAt }) => (rotatedAt ?? 0) > this.#lastRotation);
+    this.#lastRotation = newer.at(-1)?.rotatedAt ?? this.#lastRotation;
+    return newer;
   }
+
+  /**
+   * Finds what was set aside since the last look.
+   * @param inode of the file that was read, which is the first of them.
+   * @param offset up to where that was read; null for its end.
+   */
+  #findBehind(inode: number, offset: number | null): void {
+    const newer = this.#takeNewer();
+    const [first] = newer;
+    if (!first) return;
+    const isFirst = first.gz ? wasLog(first.path, inode) !== false : inodeOf(first.path) === inode;
+    if (!isFirst) this.#onMissed();
+    this.#behind = isFirst && offset === null ? newer.slice(1) : newer;
+    this.#behindFrom = isFirst ? (offset ?? 0) : 0;
+  }
+}
+
+/** @returns whether its end was reached. */
+function readOn(open: Open, lines: LogLine[]): boolean {
+  for (let total = 0; total < MOST_BYTES; ) {
+    const bytes = readSync(open.fd, chunk, 0, CHUNK_BYTES, open.offset);
+    if (bytes === 0) return true;
+    lines.push(...open.reader.push(chunk.subarray(0, bytes)));
+    open.offset += bytes;
+    total += bytes;
+  }
+  return false;
+}
+
+function openFile(path: string, isBehind: boolean, offset: number): Open | null {
+  try {
+    const fd = openSync(path, 'r');
+    const { ino: inode } = fstatSync(fd);
+    const times = new TimesReader(path, inode);
+    return { fd, inode, isBehind, times, reader: readerOf(times, offset), offset };
+  } catch {
+    // Nothing was written yet, or it is gone.
+    return null;
+  }
+}
+
+/** It was emptied. */
+function restart(open: Open): void {
+  open.offset = 0;
+  open.reader = readerOf(open.times, 0);
+}
+
+function readerOf(times: TimesReader, offset: number): LineReader {
+  return new LineReader(new LineClock(times, Date.now), offset);
+}
+
+function closeFile({ fd, times }: Open): void {
+  closeSync(fd);
+  times.close();
+}
+
+function gunzippedLines({ path, gz }: Segment, from: number): LogLine[] | null {
+  // It may have been compressed since it was looked for.
+  const file = gz ? path : `${path}.gz`;
+  const times = new TimesReader(file, null);
+  try {
+    const bytes = gunzipSync(readFileSync(file), { maxOutputLength: MOST_GUNZIPPED });
+    const reader = readerOf(times, from);
+    return [...reader.push(bytes.subarray(from)), ...reader.flush()];
+  } catch {
+    return null;
+  } finally {
+    times.close();
+  }
+}
+
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino;
 }

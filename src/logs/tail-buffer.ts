@@ -1,5 +1,3 @@
-import { StringDecoder } from 'node:string_decoder';
-
 const KEPT_BYTES = 8 * 1024;
 const KEPT_LINES = 12;
 const ERROR_LINE = /^(\w*Error|FATAL ERROR|Traceback)\b/;
@@ -8,23 +6,30 @@ const NODE_FRAME = /^\s+at .*\bnode:internal\/|^\s*\d+: 0x[\da-f]+ /;
 
 /** The last lines of a stream, for error messages. */
 export class TailBuffer {
-  #utf8 = new StringDecoder('utf8');
-  #text = '';
+  /** Made when there is something to keep: most apps write little to stderr. */
+  #bytes: Buffer | null = null;
+  #length = 0;
 
   push(chunk: Buffer): void {
-    // Of much at once only the end is decoded, from a whole character on.
-    if (chunk.length > KEPT_BYTES) this.clear();
-    const end = chunk.length > KEPT_BYTES ? chunk.subarray(firstCharacter(chunk, chunk.length - KEPT_BYTES)) : chunk;
-    this.#text = (this.#text + this.#utf8.write(end)).slice(-KEPT_BYTES);
+    this.#bytes ??= Buffer.alloc(2 * KEPT_BYTES);
+    const from = Math.max(0, chunk.length - KEPT_BYTES);
+    if (this.#length + chunk.length - from > this.#bytes.length) {
+      const kept = Math.min(this.#length, KEPT_BYTES);
+      this.#bytes.copyWithin(0, this.#length - kept, this.#length);
+      this.#length = kept;
+    }
+    this.#length += chunk.copy(this.#bytes, this.#length, from);
   }
 
   clear(): void {
-    this.#utf8 = new StringDecoder('utf8');
-    this.#text = '';
+    this.#length = 0;
   }
 
   lines(): readonly string[] {
-    const lines = this.#text
+    if (this.#bytes === null) return [];
+    const from = firstCharacter(this.#bytes, Math.max(0, this.#length - KEPT_BYTES));
+    const lines = this.#bytes
+      .toString('utf8', from, this.#length)
       .split('\n')
       .map((line) => line.trimEnd())
       .filter((line) => line !== '' && !NODE_FRAME.test(line));

@@ -45,6 +45,19 @@ export interface AppRecord {
   readonly origin: string | null;
 }
 
+/** A log, and the user that its app runs as; null for the daemon's. */
+export interface LogPath {
+  readonly path: string;
+  readonly appUid: number | null;
+}
+
+/** Lines that could not be kept in a log. */
+export interface LostLines {
+  readonly lines: number;
+  /** Why more are being lost; null when none are any more. */
+  readonly because: string | null;
+}
+
 /** One instance as its supervisor sees it. */
 export interface InstanceSnapshot {
   readonly key: string;
@@ -58,6 +71,8 @@ export interface InstanceSnapshot {
   readonly exits: readonly LastExit[];
   /** Why it is not well, though it is online; else null. */
   readonly unhealthy: string | null;
+  /** Of its logs; null for none. */
+  readonly lost: LostLines | null;
   /** What the running process listens on, such as `0.0.0.0:3000`. */
   readonly listens: readonly string[];
   /** Processes of earlier generations that still finish their work. */
@@ -94,7 +109,10 @@ export interface DaemonMethods {
   rollback: { params: { selectors: readonly string[] }; result: readonly Outcome[] };
   scale: { params: { selector: string; change: ScaleChange }; result: readonly Outcome[] };
   signal: { params: { selectors: readonly string[]; signal: string }; result: readonly number[] };
+  /** Empties logs, and removes what was set aside of them. */
   flush: { params: { selectors: readonly string[] }; result: readonly string[] };
+  /** Opens all log files anew, as after another program has moved them away. */
+  reloadLogs: { params: Record<string, never>; result: Record<string, never> };
   /** Ends the daemon for another one to come; everything else goes on. `whenIdle`: once nobody else is connected. */
   leave: { params: { whenIdle?: boolean | undefined }; result: Record<string, never> };
   /** Replaces the supervisors that are of another version than this daemon. */
@@ -168,6 +186,7 @@ export interface SupervisorMethods {
   adopt: { params: { daemonCommand: readonly string[] }; result: { apps: readonly AppSnapshot[] } };
   run: { params: RunParams; result: readonly Outcome[] };
   signal: { params: { ids: readonly number[]; signal: string }; result: readonly number[] };
+  reopenLogs: { params: Record<string, never>; result: Record<string, never> };
   /** The daemon is about to end, and another one to come: it need not be brought back. */
   release: { params: Record<string, never>; result: Record<string, never> };
   /** Leaves everything to the next supervisor, and ends. Refused while an operation runs. */

@@ -200,6 +200,7 @@ export class ManagedApp {
       lastExit,
       exits,
       unhealthy: current.illness?.reason ?? null,
+      lost: current.lost,
       listens: current.listens,
       draining: [...draining].flatMap((old) => old.pid ?? []),
       generation: current.generation,

@@ -15,7 +15,7 @@ import { instanceEnv } from '../domain/instance-env.ts';
 import type { Exit } from '../domain/restart-policy.ts';
 import { shortageOf } from '../domain/shortage.ts';
 import type { AppError } from '../protocol/ipc.ts';
-import type { Slot } from '../protocol/messages.ts';
+import type { LostLines, Slot } from '../protocol/messages.ts';
 import { HealthWatch, type Illness, poll } from './health-watch.ts';
 import type { InstanceEntry } from './ledger-entries.ts';
 import type { LogCapture, Pipes, Ports, ProcessEvent, RunIdentity, RunningProcess } from './ports.ts';
@@ -116,7 +116,8 @@ export class ManagedInstance {
     try {
       this.#logs = this.#ports.logs.open(this.#spec, this.slot, pipes);
       if (!handedOver)
-        this.#logs.note('the supervisor was killed: what it had read and not yet written may be missing here');
+        this.#logs.noteGap('the supervisor was killed: what it had read and not yet written may be missing here');
+      this.#watchLost();
     } catch {
       // It runs, and that comes first; its next run tells why there is no log.
     }
@@ -161,6 +162,11 @@ export class ManagedInstance {
   markIll(illness: Illness): void {
     this.#illness = illness;
     this.#onIll(illness);
+  }
+
+  /** What its logs could not keep. */
+  get lost(): LostLines | null {
+    return this.#logs?.lost() ?? null;
   }
 
   /** How many runs failed before they were ready. */
@@ -269,8 +275,11 @@ export class ManagedInstance {
     this.#uncaught = null;
     this.#takeNextSpec();
     try {
-      this.#logs ??= this.#ports.logs.open(this.#spec, this.slot);
-      this.#logs.markRun();
+      if (!this.#logs) {
+        this.#logs = this.#ports.logs.open(this.#spec, this.slot);
+        this.#watchLost();
+      }
+      this.#logs.markRun(this.#spec);
       const { outFd, errFd, close } = this.#logs.descriptors();
       try {
         this.#env = instanceEnv(this.#spec, this.slot);
@@ -401,6 +410,12 @@ export class ManagedInstance {
   #removePidFile(): void {
     if (this.#pidFile !== null && this.pid !== null) this.#ports.pidFiles.remove(this.#pidFile, this.pid);
     this.#pidFile = null;
+  }
+
+  #watchLost(): void {
+    this.#logs?.watchLost(() => {
+      for (const watcher of this.#watchers) watcher();
+    });
   }
 
   #closeLogs(): void {

@@ -3,7 +3,7 @@ import type { AppSpec, Check } from '../domain/app-spec.ts';
 import type { DrainOrder } from '../domain/instance.ts';
 import type { Exit } from '../domain/restart-policy.ts';
 import type { AppError } from '../protocol/ipc.ts';
-import type { Slot } from '../protocol/messages.ts';
+import type { LostLines, Slot } from '../protocol/messages.ts';
 
 /** All that a supervisor knows of the operating system. Real ones are in platform/ and logs/, fakes in test/. */
 export interface Ports {
@@ -139,6 +139,10 @@ export interface LogStore {
   readonly sweep: (kept: readonly Pipes[]) => Promise<void>;
   /** Removes what was kept ready and not used. */
   readonly close: () => void;
+  /** Looks for each file by its name, as after another program has moved it away. */
+  readonly reopen: () => void;
+  /** Leaves everything as it is to the next supervisor, and reads no more. */
+  readonly leave: () => void;
 }
 
 /** Paths of the named pipes that are an instance's stdout and stderr. */
@@ -156,11 +160,18 @@ export interface LogCapture {
   readonly drain: () => void;
   /** The last lines of stderr since `markRun`. */
   readonly stderrTail: () => readonly string[];
-  readonly markRun: () => void;
+  /** A run of this spec begins. */
+  readonly markRun: (spec: AppSpec) => void;
   /** Adds a line of upkeep's own to stderr. */
   readonly note: (line: string) => void;
+  /** Adds one to both streams: something is missing here, and the lines around may have been cut. Before anything is read. */
+  readonly noteGap: (line: string) => void;
   /** Tells of the first line of either stream, from now on, that matches. @returns what ends that. */
   readonly watchLines: (pattern: RegExp, found: () => void) => () => void;
+  /** What could not be kept; null for nothing. */
+  readonly lost: () => LostLines | null;
+  /** Calls back when lines are lost, now and then while they are, and when they are not any more. */
+  readonly watchLost: (changed: () => void) => void;
   readonly close: () => void;
 }
 

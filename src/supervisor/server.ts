@@ -49,6 +49,9 @@ export async function serveSupervisor(supervisor: Supervisor, options: ServerOpt
             const { ids, signal } = validate(supervisorParams.signal, params, method);
             return supervisor.signal(ids, signal);
           }
+          case 'reopenLogs':
+            supervisor.reopenLogs();
+            return {};
           case 'shutdown': {
             shuttingDown = true;
             const stopped = await supervisor.shutdown();

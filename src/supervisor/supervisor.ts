@@ -72,7 +72,12 @@ export class Supervisor {
     // What is not on record would be lost: it fails here, before anything is given up.
     this.#ports.ledger.write(HANDED_OVER, null);
     await this.#ports.launcher.quiesce();
+    this.#ports.logs.leave();
     this.#ports.ledger.write(HANDED_OVER, true);
+  }
+
+  reopenLogs(): void {
+    this.#ports.logs.reopen();
   }
 
   /** Its times are those of the wall clock, as in all that leaves this process. */

@@ -31,6 +31,12 @@ describe('an option', () => {
     ['out', 'out_file', 'a.log', 'a.log'],
     ['errFile', 'error_file', 'a.log', 'a.log'],
     ['combine_logs', 'merge_logs', true, true],
+    ['logMaxSize', 'log_max_size', '10M', 10 * 1024 ** 2],
+    ['log_max_age', 'log_max_age', '7d', 604_800_000],
+    ['log_retain', 'log_retain', 'all', 'all'],
+    ['log_syslog', 'log_syslog', true, 'local'],
+    ['log_syslog', 'log_syslog', 'udp://[::1]:514', 'udp://[::1]:514'],
+    ['log_syslog', 'log_syslog', 'tcp://logs.example', 'tcp://logs.example'],
     ['maxRestarts', 'max_restarts', 1, 1],
     ['expBackoffRestartDelay', 'exp_backoff_restart_delay', 100, 100],
     ['user', 'uid', 1000, '1000'],
@@ -126,15 +132,15 @@ describe('options of pm2', () => {
   const warnings = (raw: unknown) => readApp(raw, WHERE).warnings;
 
   test('that are not there yet are warned of, and ignored', () => {
-    assert.deepEqual(warnings({ script: 'a.js', watch: true, time: true }), [
+    assert.deepEqual(warnings({ script: 'a.js', watch: true, port: 3000 }), [
       `${WHERE}: watch is not supported yet, and ignored`,
-      `${WHERE}: time is not supported yet, and ignored`,
+      `${WHERE}: port is not supported yet, and ignored`,
     ]);
     assert.deepEqual(options({ script: 'a.js', watch: true }), { script: 'a.js' });
   });
 
   test('that are off need no warning', () => {
-    assert.deepEqual(warnings({ watch: false, time: false, max_memory_restart: 0, cron_restart: 0 }), []);
+    assert.deepEqual(warnings({ watch: false, port: 0, max_memory_restart: 0, cron_restart: 0 }), []);
   });
 
   test('that mean nothing here are passed over', () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { AppOptions } from '../../src/config/options.ts';
 import { type ResolveContext, resolveApp } from '../../src/config/resolve-app.ts';
+import { DEFAULTS } from '../../src/domain/app-spec.ts';
 import { tempFolder } from '../fakes/temp-folder.ts';
 
 type Environments = Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -32,6 +33,23 @@ function resolver(t: TestContext, changes: Partial<ResolveContext> = {}) {
   return { folder, resolve, nothing, env };
 }
 
+const LOG_DEFAULTS = {
+  type: 'plain',
+  dateFormat: null,
+  rotation: {
+    maxBytes: DEFAULTS.logMaxBytes,
+    interval: 'never',
+    compress: true,
+    retain: DEFAULTS.logRetain,
+    maxAgeMs: null,
+    maxTotalBytes: DEFAULTS.logMaxTotalBytes,
+    maxTotalAllBytes: DEFAULTS.logMaxTotalAllBytes,
+  },
+  bufferBytes: null,
+  journald: false,
+  syslog: null,
+} as const;
+
 test('a script alone gets the defaults', (t) => {
   const { folder, resolve, env } = resolver(t);
   assert.deepEqual(resolve({}), {
@@ -51,7 +69,13 @@ test('a script alone gets the defaults', (t) => {
     env,
     instanceVar: 'NODE_APP_INSTANCE',
     incrementVar: null,
-    logs: { out: '/logs/app-out.log', error: '/logs/app-error.log', combined: null, merge: false },
+    logs: {
+      out: '/logs/app-out.log',
+      error: '/logs/app-error.log',
+      combined: null,
+      merge: false,
+      ...LOG_DEFAULTS,
+    },
     restart: { autorestart: true, minUptimeMs: 1000, maxRestarts: 16, delayMs: 0, backoffMs: 0, stopExitCodes: [] },
     stop: { signal: 'SIGINT', killTimeoutMs: 1600, shutdownWithMessage: false, treekill: true },
     ready: { waitReady: false, listenTimeoutMs: 3000, probe: null },
@@ -269,7 +293,41 @@ describe('the logs', () => {
       error: join(folder, 'sub/e/err.log'),
       combined: null,
       merge: true,
+      ...LOG_DEFAULTS,
     });
+  });
+
+  test('are set aside, kept and written as was asked for', (t) => {
+    const { resolve } = resolver(t);
+    const { rotation, type, dateFormat, bufferBytes } = resolve({
+      log_max_size: 0,
+      log_rotate_interval: 'daily',
+      log_compress: false,
+      log_retain: 'all',
+      log_max_age: 1000,
+      log_max_total: 0,
+      log_max_total_all: 1,
+      log_mode: 'non-blocking',
+      log_type: 'json',
+      time: true,
+    }).logs;
+    assert.deepEqual(rotation, {
+      maxBytes: null,
+      interval: 'daily',
+      compress: false,
+      retain: null,
+      maxAgeMs: 1000,
+      maxTotalBytes: null,
+      maxTotalAllBytes: 1,
+    });
+    assert.deepEqual([type, dateFormat, bufferBytes], ['json', DEFAULTS.dateFormat, DEFAULTS.logBufferBytes]);
+  });
+
+  test('have the time in the format that was asked for, or as with pm2', (t) => {
+    const { resolve } = resolver(t);
+    assert.equal(resolve({ log_date_format: 'HH:mm', time: true }).logs.dateFormat, 'HH:mm');
+    assert.equal(resolve({ log_date_format: 'HH:mm' }).logs.dateFormat, 'HH:mm');
+    assert.equal(resolve({ time: false }).logs.dateFormat, null);
   });
 });
 

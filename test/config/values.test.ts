@@ -89,13 +89,14 @@ describe('durations', () => {
     ['1.5s', 1500],
     ['10m', 600_000],
     ['1h', 3_600_000],
+    ['7d', 604_800_000],
     ['0s', 0],
     ['0.5ms', 1],
   ]);
   refuses(
     'duration',
     values.duration,
-    ['1 day', '1d', 's', '-1s', 1.5, -1, true, '1,5s', ' 1s'],
+    ['1 day', '1w', 's', '-1s', 1.5, -1, true, '1,5s', ' 1s'],
     /expected (milliseconds|a whole number)|must not be negative/,
   );
 });

@@ -353,6 +353,29 @@ test('signal reaches processes under all supervisors', async (t) => {
     );
 });
 
+describe('logs', () => {
+  test('are opened anew by all supervisors', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec({ name: 'a' }), clusterSpec({ name: 'c' }));
+    await daemon.reloadLogs();
+    for (const { ports } of box.machine.supervisors.values()) assert.equal(ports.logs.reopened, 1);
+  });
+
+  test('of those that were meant are emptied, and supervisors told', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(
+      daemon,
+      appSpec({ name: 'a', logs: { out: '/a.log', error: '/a.log' } }),
+      appSpec({ name: 'b', logs: { out: '/b.log', error: null } }),
+    );
+    assert.deepEqual(await daemon.flushLogs(['a']), ['/a.log']);
+    assert.deepEqual(box.machine.emptied, ['/a.log']);
+    assert.equal(box.machine.shared.ports.logs.reopened, 1);
+  });
+});
+
 test('kill stops all of it and forgets it', async (t) => {
   const box = new Box(t);
   const daemon = await box.daemon();

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startCommand } from './commands.ts';
-import { fixture, sandbox } from './harness.ts';
+import { fixture, NODE, sandbox } from './harness.ts';
 import { sorted } from './sorted.ts';
 import { until } from './until.ts';
 
@@ -15,8 +16,8 @@ test('the last lines of both streams, of stdout, of stderr, raw', async (t) => {
   const show = async (...args: string[]) => (await box.ok('logs', 'app', '--nostream', ...args)).stdout;
 
   const both = await show();
-  assert.equal(both.match(/^0\|app \| out \d+$/gm)?.length, 15);
-  assert.equal(both.match(/^0\|app \| err \d+$/gm)?.length, 15);
+  assert.equal(both.match(/^0\|app \| (out|err) \d+$/gm)?.length, 15);
+  assert.match(both, /\| err 30\n/);
   assert.equal(await show('--lines', '2', '--out'), '0|app | out 29\n0|app | out 30\n');
   assert.equal(await show('--lines', '2', '--err'), '0|app | err 29\n0|app | err 30\n');
   assert.equal(await show('--lines', '1', '--out', '--raw'), 'out 30\n');
@@ -51,6 +52,110 @@ test('they are followed: what comes later, restarts, and apps that come later', 
   await box.ok('restart', 'one');
   await until(() => following.stdout().endsWith('out 2\nout 1\n'), 'the lines after flush', following.stdout);
   assert.equal(await following.interrupt(), 130);
+});
+
+test('lines of all instances and both streams come in the order of their times', async (t) => {
+  const box = await sandbox(t);
+  // Each line is written when the one before is in its log.
+  const code = `const { existsSync } = require('node:fs');
+    let next = Number(process.env.NODE_APP_INSTANCE);
+    setInterval(() => {
+      if (next > 11 || !existsSync('turn-' + next)) return;
+      (next % 3 === 0 ? console.error : console.log)('line ' + next);
+      next += 2;
+    }, 5);`;
+  box.write('app.js', code);
+  await box.ok('start', 'app.js', '-i', '2', '--listen-timeout', '300');
+  for (let turn = 0; turn < 12; turn++) {
+    box.write(`turn-${turn}`, '');
+    await box.logged(`app-${turn % 3 === 0 ? 'error' : 'out'}-${turn % 2}.log`, `line ${turn}\n`);
+  }
+  const expected = Array.from({ length: 12 }, (_, index) => `line ${index}\n`).join('');
+  const shown = async () => (await box.ok('logs', '--nostream', '--raw')).stdout;
+  await until(async () => (await shown()) === expected, 'the lines in order', shown);
+});
+
+test('of a time, matching, of a level, in other shapes', async (t) => {
+  const box = await sandbox(t);
+  const code = `console.log('first'); console.log('{"level":"info","msg":"second"}'); console.log('{"level":50,"msg":"third"}');
+    setInterval(() => {}, 60_000);`;
+  box.write('app.js', code);
+  await box.ok('start', 'app.js');
+  await box.logged('app-out.log', 'third"}\n');
+  const show = async (...args: string[]) => (await box.ok('logs', 'app', '--nostream', ...args)).stdout;
+  const raw = async (...args: string[]) => (await show('--raw', ...args)).split('\n').slice(0, -1);
+  const all = ['first', '{"level":"info","msg":"second"}', '{"level":50,"msg":"third"}'];
+  assert.deepEqual(await raw('--since', '1h'), all);
+  assert.deepEqual(await raw('--since', '1h', '--lines', '1'), all.slice(-1));
+  assert.deepEqual(await raw('--until', '1h'), []);
+  assert.deepEqual(await raw('--since', '2020-01-01', '--until', '2020-01-02'), []);
+  assert.deepEqual(await raw('--grep', 'fir|third'), [all[0], all[2]]);
+  assert.deepEqual(await raw('--grep', 'fir|third', '--lines', '1'), [all[2]]);
+  assert.deepEqual(await raw('--level', 'info'), all.slice(1));
+  assert.deepEqual(await raw('--level', 'error'), all.slice(2));
+  const objects = (await show('--json'))
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.deepEqual(
+    objects.map(({ time: _time, ...rest }) => rest),
+    [
+      { app: 'app', instance: 0, stream: 'out', message: 'first' },
+      { app: 'app', instance: 0, stream: 'out', level: 'info', msg: 'second' },
+      { app: 'app', instance: 0, stream: 'out', level: 50, msg: 'third' },
+    ],
+  );
+  assert.ok(objects.every(({ time }) => Math.abs(Date.parse(String(time)) - Date.now()) < 60_000));
+  assert.match(await show('--format', '--lines', '3'), /^timestamp=\d{4}-\S+Z app=app id=0 type=out message=first\n/);
+  assert.match(await show('--timestamp', '--lines', '3'), /^0\|app \| \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d: first\n/);
+  assert.match(await show('--timestamp', '[at] HH', '--lines', '3'), /^0\|app \| at \d\d: first\n/);
+  box.env['FORCE_COLOR'] = '1';
+  delete box.env['NO_COLOR'];
+  assert.ok((await show('--highlight', 'irs', '--lines', '3')).includes('f\x1b[7mirs\x1b[27mt'));
+  for (const [flag, value] of [
+    ['--since', 'soon'],
+    ['--grep', '('],
+    ['--level', 'loud'],
+  ] as const)
+    assert.match((await box.fails('logs', flag, value)).stderr, new RegExp(`upkeep: ${flag}: `));
+});
+
+test('lines of an app in JSON, shown as the others are', async (t) => {
+  const box = await sandbox(t);
+  await box.ok('start', fixture('prints-lines.js'), '--name', 'app', '--log-type', 'json', '--', '1');
+  await box.logged('app-error.log', 'err 1');
+  const { stdout } = await box.ok('logs', '--nostream', '--json');
+  const objects = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.deepEqual(
+    objects.map(({ stream, message }) => [stream, message]),
+    [
+      ['out', 'out 1'],
+      ['err', 'err 1'],
+    ],
+  );
+});
+
+test('a reader that has had enough ends them quietly, also when nothing comes any more', async (t) => {
+  const box = await sandbox(t);
+  await box.ok('start', fixture('prints-lines.js'), '--name', 'app', '--', '100');
+  await box.logged('app-error.log', 'err 100\n');
+  const head = (args: string) =>
+    new Promise<{ stdout: string; stderr: string }>((resolve, reject) => {
+      const command = `"${NODE}" "${join(process.cwd(), 'dist', 'upkeep.cjs')}" logs app ${args} | head -n 2`;
+      execFile('sh', ['-c', command], { env: box.env, timeout: 30_000 }, (error, stdout, stderr) => {
+        if (error) reject(error);
+        else resolve({ stdout, stderr });
+      });
+    });
+  const isGnu = spawnSync('tail', ['--version'], { encoding: 'utf8' }).stdout?.includes('GNU');
+  for (const args of ['--nostream --lines 100000', ...(isGnu ? ['--lines 100'] : [])]) {
+    const { stdout, stderr } = await head(args);
+    assert.equal(stdout.split('\n').length, 3);
+    assert.equal(stderr, '');
+  }
 });
 
 test('each of many lines is kept once, whole and in order', async (t) => {

@@ -1,7 +1,17 @@
-import { type AppSpec, DEFAULTS } from '../../src/domain/app-spec.ts';
+import { type AppSpec, DEFAULTS, type RotationSpec } from '../../src/domain/app-spec.ts';
 import type { AppRecord, Slot } from '../../src/protocol/messages.ts';
 
 type Changes = { readonly [Key in keyof AppSpec]?: AppSpec[Key] extends object ? Partial<AppSpec[Key]> : AppSpec[Key] };
+
+export const NO_ROTATION: RotationSpec = {
+  maxBytes: null,
+  interval: 'never',
+  compress: false,
+  retain: null,
+  maxAgeMs: null,
+  maxTotalBytes: null,
+  maxTotalAllBytes: null,
+};
 
 /** A spec as the defaults make it, of a fork-mode Node.js app; what is given replaces single fields. */
 export function appSpec(changes: Changes = {}): AppSpec {
@@ -31,7 +41,19 @@ export function appSpec(changes: Changes = {}): AppSpec {
       release: null,
       ...program,
     },
-    logs: { out: '/logs/api-out.log', error: '/logs/api-error.log', combined: null, merge: false, ...logs },
+    logs: {
+      out: '/logs/api-out.log',
+      error: '/logs/api-error.log',
+      combined: null,
+      merge: false,
+      type: 'plain',
+      dateFormat: null,
+      rotation: NO_ROTATION,
+      bufferBytes: null,
+      journald: false,
+      syslog: null,
+      ...logs,
+    },
     restart: {
       autorestart: true,
       minUptimeMs: DEFAULTS.minUptimeMs,

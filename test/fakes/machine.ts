@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { duplexPair } from 'node:stream';
 import type { DaemonPorts } from '../../src/daemon/ports.ts';
-import { PROTOCOL_VERSION, type RunParams, type SupervisorMethods } from '../../src/protocol/messages.ts';
+import { type LogPath, PROTOCOL_VERSION, type RunParams, type SupervisorMethods } from '../../src/protocol/messages.ts';
 import { Peer, type PeerHandlers } from '../../src/protocol/peer.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { FakePorts } from './ports.ts';
@@ -77,6 +77,9 @@ export class FakeSupervisor {
         setImmediate(() => this.die());
         return {};
       }
+      case 'reopenLogs':
+        this.supervisor.reopenLogs();
+        return {};
       case 'shutdown': {
         const stopped = await this.supervisor.shutdown();
         setImmediate(() => this.die());
@@ -127,6 +130,15 @@ export class FakeMachine implements DaemonPorts {
     const target = this.links.get(path);
     return target === undefined ? path : target;
   };
+
+  readonly emptied: string[] = [];
+  readonly emptyLogs = (logs: readonly LogPath[]): readonly string[] => {
+    const paths = logs.map(({ path }) => path);
+    this.emptied.push(...paths);
+    return paths;
+  };
+
+  readonly trimLogs = async (): Promise<void> => {};
 
   readonly log = (line: string): void => {
     this.lines.push(line);

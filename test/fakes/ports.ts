@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { AppSpec, Check } from '../../src/domain/app-spec.ts';
 import type { DrainOrder } from '../../src/domain/instance.ts';
-import type { Slot } from '../../src/protocol/messages.ts';
+import type { LostLines, Slot } from '../../src/protocol/messages.ts';
 import type {
   AdoptRequest,
   Clock,
@@ -233,6 +233,16 @@ class FakeLauncher implements Launcher {
 class FakeLogs implements LogStore {
   close(): void {}
 
+  reopened = 0;
+  readonly reopen = (): void => {
+    this.reopened++;
+  };
+
+  left = false;
+  readonly leave = (): void => {
+    this.left = true;
+  };
+
   readonly reserved: number[] = [];
   readonly captures: FakeCapture[] = [];
   failure: Error | null = null;
@@ -295,6 +305,23 @@ class FakeCapture implements LogCapture {
   readonly note = (line: string): void => {
     this.#tail.push(line);
   };
+
+  readonly noteGap = this.note;
+
+  #lost: LostLines | null = null;
+  #changed: () => void = () => {};
+
+  readonly lost = (): LostLines | null => this.#lost;
+
+  readonly watchLost = (changed: () => void): void => {
+    this.#changed = changed;
+  };
+
+  /** From now on lines are lost, or not any more. */
+  lose(lost: LostLines | null): void {
+    this.#lost = lost;
+    this.#changed();
+  }
 
   #watch: ((line: string) => void) | null = null;
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { LogSpec } from '../../src/domain/app-spec.ts';
 import { logStore } from '../../src/logs/capture.ts';
-import type { LogCapture } from '../../src/supervisor/ports.ts';
+import type { LogCapture, Pipes } from '../../src/supervisor/ports.ts';
 import { appSpec } from '../fakes/app-spec.ts';
 import { tempFolder } from '../fakes/temp-folder.ts';
 
@@ -25,9 +25,9 @@ function logs(t: TestContext) {
     store,
     read: (path: string = paths.out) => readFileSync(path, 'utf8'),
     paths,
-    open: (changes: Partial<LogSpec> = {}, index = 0): LogCapture => {
+    open: (changes: Partial<LogSpec> = {}, index = 0, pipes: Pipes | null = null, by = store): LogCapture => {
       const spec = appSpec({ logs: { ...paths, ...changes } });
-      const capture = store.open(spec, { id: index, index, wanted: 'up' });
+      const capture = by.open(spec, { id: index, index, wanted: 'up' }, pipes);
       t.after(() => capture.close());
       return capture;
     },
@@ -70,7 +70,7 @@ describe('what a process writes', () => {
       `fs.writeSync(1, 'last words\\n'); fs.writeSync(2, 'no newline'); process.kill(process.pid, 'SIGKILL')`,
     );
     assert.equal(read(), 'last words\n');
-    assert.equal(read(paths.error), 'no newline');
+    assert.equal(read(paths.error), 'no newline\n', 'a line ends with its process');
   });
 
   test('over several runs goes on in the same files', async (t) => {
@@ -193,13 +193,155 @@ describe('files that several write to', () => {
   });
 });
 
+describe('two processes of one instance, as during a reload', () => {
+  test('do not mix within a line; one alone appends its bytes as they come', async (t) => {
+    const { open, read } = logs(t);
+    t.mock.timers.reset();
+    const [old, young] = [open(), open()];
+    const [oldFds, youngFds] = [old.descriptors(), young.descriptors()];
+    const holds = async (text: string) => {
+      const deadline = Date.now() + 5000;
+      while (read() !== text && Date.now() < deadline) await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(read(), text);
+    };
+    writeSync(oldFds.outFd, 'a1\na2 beg');
+    await holds('a1\n');
+    writeSync(youngFds.outFd, 'b1\nb2 beg');
+    await holds('a1\nb1\n');
+    writeSync(oldFds.outFd, 'in\n');
+    await holds('a1\nb1\na2 begin\n');
+    oldFds.close();
+    old.close();
+    writeSync(youngFds.outFd, 'in, and');
+    await holds('a1\nb1\na2 begin\nb2 begin, and');
+    writeSync(youngFds.outFd, ' more');
+    await holds('a1\nb1\na2 begin\nb2 begin, and more');
+    youngFds.close();
+  });
+
+  test('a line that one has begun alone ends before the other writes', async (t) => {
+    const { open, read } = logs(t);
+    t.mock.timers.reset();
+    const old = open();
+    const oldFds = old.descriptors();
+    writeSync(oldFds.outFd, 'a beg');
+    while (read() !== 'a beg') await new Promise((resolve) => setImmediate(resolve));
+    const young = open();
+    const youngFds = young.descriptors();
+    writeSync(youngFds.outFd, 'b1\nb2\n');
+    youngFds.close();
+    young.drain();
+    assert.equal(read(), 'a beg');
+    writeSync(oldFds.outFd, 'in\nrest');
+    while (!read().endsWith('b2\n')) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(read(), 'a begin\nb1\nb2\n');
+    old.drain();
+    assert.equal(read(), 'a begin\nb1\nb2\nrest\n');
+    oldFds.close();
+  });
+});
+
+describe('a note', () => {
+  test('stands on a line of its own, as the log has its lines', (t) => {
+    const { open, read, paths } = logs(t);
+    const capture = open({ type: 'json' });
+    write(capture, '', 'a\n');
+    capture.note('something');
+    const messages = read(paths.error)
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { message: string }).message);
+    assert.deepEqual(messages, ['a', 'upkeep: something']);
+    assert.deepEqual(capture.stderrTail(), ['a', 'upkeep: something']);
+  });
+});
+
+describe('lines that are lost', () => {
+  test('are told of, with the reason while more are lost', (t) => {
+    const { open, folder } = logs(t);
+    const path = join(folder, 'full.log');
+    symlinkSync('/dev/full', path);
+    const capture = open({ error: path });
+    let told = 0;
+    capture.watchLost(() => told++);
+    assert.equal(capture.lost(), null);
+    write(capture, 'kept\n', 'lost\n');
+    assert.deepEqual(capture.lost(), { lines: 1, because: 'no space left on the disk' });
+    assert.equal(told, 1);
+  });
+});
+
+/** Another supervisor, that goes on with what the first one has left. */
+describe('the next supervisor', () => {
+  const KILLED = 'it was killed';
+  const shapes: readonly (readonly [name: string, changes: Partial<LogSpec>])[] = [
+    ['plain', {}],
+    ['with the time', { dateFormat: '[T]' }],
+    ['both streams in one file', { error: 'out' }],
+    ['JSON', { type: 'json' }],
+  ];
+  for (const [name, changes] of shapes) {
+    const stamp = changes.dateFormat ? 'T: ' : '';
+
+    /** An instance writes this, which one supervisor reads, then that, while there is none; then comes the next. */
+    async function twoSupervisors(t: TestContext, before: string, meanwhile: string, killed: boolean) {
+      const { store, run, open, read, paths } = logs(t);
+      t.mock.timers.reset();
+      const logSpec = { ...changes, ...(changes.error ? { error: paths.out } : {}) };
+      const first = open(logSpec);
+      const { outFd, close } = first.descriptors();
+      writeSync(outFd, before);
+      while (read() === '') await new Promise((resolve) => setImmediate(resolve));
+      store.leave();
+      const held = readdirSync(run).filter((entry) => entry.endsWith('.held'));
+      if (killed) for (const entry of held) rmSync(join(run, entry));
+      writeSync(outFd, meanwhile);
+      const next = logStore(run, 'test', async () => {});
+      t.after(() => next.close());
+      const second = open(logSpec, 0, first.pipes, next);
+      if (killed) second.noteGap(KILLED);
+      second.drain();
+      close();
+      const lines = read().split('\n').slice(0, -1);
+      return lines.map((line) => (changes.type === 'json' ? (JSON.parse(line) as { message: string }).message : line));
+    }
+
+    test(`goes on within a line that was handed over: ${name}`, async (t) => {
+      const lines = await twoSupervisors(t, 'a\nhalf of ', 'a line\nb\n', false);
+      assert.deepEqual(lines, [`${stamp}a`, `${stamp}half of a line`, `${stamp}b`]);
+    });
+
+    test(`tells of a gap where the one before was killed within a line: ${name}`, async (t) => {
+      const [a, gap, ...rest] = await twoSupervisors(t, 'a\nhalf of ', 'another line\nb\n', true);
+      const wrote = changes.type === 'json' || changes.error ? '' : `; it had written of a line: ${stamp}half of `;
+      assert.deepEqual([a, gap], [`${stamp}a`, `${stamp}upkeep: ${KILLED}${wrote}`]);
+      assert.deepEqual(rest, [`${stamp}upkeep: a line whose beginning is missing: another line`, `${stamp}b`]);
+    });
+
+    test(`keeps lines whole where the one before was killed between two: ${name}`, async (t) => {
+      const lines = await twoSupervisors(t, 'a\n', 'b\n', true);
+      assert.deepEqual(lines, [`${stamp}a`, `${stamp}upkeep: ${KILLED}`, `${stamp}b`]);
+    });
+  }
+
+  test('tells of a gap once in each file', (t) => {
+    const { store, run, open, read, paths, folder } = logs(t);
+    const combined = join(folder, 'logs/all.log');
+    const first = [open({ combined }, 0), open({ combined }, 1)];
+    store.leave();
+    const next = logStore(run, 'test', async () => {});
+    for (const [index, { pipes }] of first.entries()) open({ combined }, index, pipes, next).noteGap(KILLED);
+    for (const path of [paths.out, paths.error, combined]) assert.equal(read(path), `upkeep: ${KILLED}\n`);
+  });
+});
+
 describe('stderrTail', () => {
   test('has the last lines of this run', (t) => {
     const { open } = logs(t);
     const capture = open();
     write(capture, 'out\n', 'first run\n');
     assert.deepEqual(capture.stderrTail(), ['first run']);
-    capture.markRun();
+    capture.markRun(appSpec());
     assert.deepEqual(capture.stderrTail(), []);
     write(capture, '', 'second run\nends');
     assert.deepEqual(capture.stderrTail(), ['second run', 'ends']);

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { LineSplitter } from '../../src/logs/line-splitter.ts';
-
-const LONGEST_BYTES = 256 * 1024;
+import { LineSplitter, LONGEST_LINE_BYTES } from '../../src/logs/line-splitter.ts';
 
 /** Feeds chunks from one buffer that is used again and again, as those of a pipe are. */
 function split(chunks: readonly (string | Uint8Array)[], { flush = false } = {}): Buffer[] {
@@ -61,13 +59,23 @@ describe('LineSplitter', () => {
     assert.deepEqual(texts(split([...bytes].map((byte) => Uint8Array.of(byte)))), ['ü🎉\n']);
   });
 
-  test('keeps no line without end in memory', () => {
-    const chunk = 'x'.repeat(64 * 1024);
-    const written = split([chunk, chunk, chunk, chunk, 'y', 'z\n']);
-    assert.deepEqual(
-      written.map(({ length }) => length),
-      [LONGEST_BYTES + 2, 2],
-    );
+  test('keeps no line without end in memory, and says what is cut, between characters', () => {
+    const pieces: (readonly [length: number, cut: boolean])[] = [];
+    const texts: string[] = [];
+    const splitter = new LineSplitter((lines, cut) => {
+      pieces.push([lines.length, cut]);
+      texts.push(String(lines));
+    });
+    const chunk = Buffer.from('ü'.repeat(32 * 1024));
+    for (let count = 0; count < 4; count++) splitter.push(chunk);
+    splitter.push(Buffer.from('ü').subarray(0, 1));
+    splitter.push(Buffer.from('ü').subarray(1));
+    splitter.push(Buffer.from('z\n'));
+    assert.deepEqual(pieces, [
+      [LONGEST_LINE_BYTES, true],
+      [4, false],
+    ]);
+    assert.equal(texts.join(''), `${'ü'.repeat(4 * 32 * 1024 + 1)}z\n`);
   });
 
   test('loses and makes up nothing, and writes whole lines only', () => {

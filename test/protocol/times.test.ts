@@ -17,6 +17,7 @@ const snapshot = (state: InstanceState): InstanceSnapshot => ({
   lastExit: exit,
   exits: [exit, { ...exit, at: 40 }],
   unhealthy: null,
+  lost: null,
   listens: [],
   draining: [],
   generation: 1,

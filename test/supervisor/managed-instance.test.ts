@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { appSpec, clusterSpec } from '../fakes/app-spec.ts';
-import { crashes, serves, stubborn, waits } from '../fakes/ports.ts';
+import { crashes, serves, stubborn, turn, waits } from '../fakes/ports.ts';
 import { Supervised, told } from '../fakes/supervised.ts';
 
 async function started(spec = appSpec()): Promise<Supervised> {
@@ -135,6 +135,19 @@ describe('logs', () => {
         [false, '/logs/other.log'],
       ],
     );
+  });
+});
+
+describe('lines that its logs lose', () => {
+  test('are told with the instance, as soon as that changes', async () => {
+    const it = await started();
+    assert.equal(it.snapshot().lost, null);
+    const [capture] = it.ports.logs.captures;
+    const before = it.changes.length;
+    capture?.lose({ lines: 3, because: 'no space left on the disk' });
+    await turn();
+    assert.deepEqual(it.snapshot().lost, { lines: 3, because: 'no space left on the disk' });
+    assert.ok(it.changes.length > before);
   });
 });
 

@@ -39,6 +39,7 @@ function renderApp({ app, instances }: AppView, now: number): string {
     ['created', new Date(app.createdAt).toISOString()],
     ['ready when', readyWhen(spec)],
     ['restarts', restart.autorestart ? `yes, given up after ${restart.maxRestarts} unstable runs in a row` : 'no'],
+    ['logs rotate', rotationText(spec.logs)],
     ['stop', `${stop.signal}, SIGKILL after ${stop.killTimeoutMs} ms`],
   ];
   if (ready.waitReady) rows.push(['listen timeout', `${ready.listenTimeoutMs} ms`]);
@@ -48,7 +49,7 @@ function renderApp({ app, instances }: AppView, now: number): string {
 }
 
 function renderInstance(instance: AppView['instances'][number], now: number, mode: string): string {
-  const { id, state, pid, restarts, exits, unhealthy, listens, logs, cpuPercent, rssBytes } = instance;
+  const { id, state, pid, restarts, exits, unhealthy, listens, logs, lost, cpuPercent, rssBytes } = instance;
   const rows: Row[] = [];
   if ('reason' in state) rows.push(['why', state.reason]);
   if (state.kind === 'backoff') rows.push(['next start', `in ${formatDuration(state.until - now + 999)}`]);
@@ -66,8 +67,31 @@ function renderInstance(instance: AppView['instances'][number], now: number, mod
   }
   rows.push(['stdout', logs.out ?? 'not kept'], ['stderr', logs.error ?? 'not kept']);
   if (logs.combined) rows.push(['both', logs.combined]);
+  if (lost) rows.push(['lost', lostText(lost)]);
   const status = `    ${dim('status'.padEnd(16))} ${colourStatus(instance)}`;
   return [`  ${bold(`instance ${id}`)}`, status, ...rows.map(([label, value]) => row(4, label, value))].join('\n');
+}
+
+function lostText({ lines, because }: NonNullable<AppView['instances'][number]['lost']>): string {
+  const count = `${lines} ${lines === 1 ? 'line' : 'lines'} of the logs`;
+  return because === null ? count : `${count}, and what comes now: ${because}`;
+}
+
+/** When logs are set aside, and what is kept of them. */
+function rotationText({ rotation }: AppSpec['logs']): string {
+  const { maxBytes, interval, retain, maxAgeMs, maxTotalBytes, compress } = rotation;
+  const when = [
+    ...(maxBytes === null ? [] : [`above ${formatBytes(maxBytes)}`]),
+    ...(interval === 'never' ? [] : [interval]),
+  ];
+  if (when.length === 0) return 'never';
+  const kept = [
+    ...(retain === null ? [] : [`${retain} of each`]),
+    ...(maxAgeMs === null ? [] : [`for ${formatDuration(maxAgeMs)}`]),
+    ...(maxTotalBytes === null ? [] : [`${formatBytes(maxTotalBytes)} in all`]),
+    ...(compress ? ['gzip'] : []),
+  ];
+  return `${when.join(' and ')}; kept: ${kept.length === 0 ? 'all' : kept.join(', ')}`;
 }
 
 /** What the app asks for beyond the defaults. */

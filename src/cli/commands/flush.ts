@@ -12,3 +12,14 @@ export const flush: Run = async ({ connect, out }, targets) => {
   for (const path of paths) out.note(`emptied ${plain(path)}`);
   return 0;
 };
+
+export const reloadLogs: Run = async ({ connectRunning, out, home }) => {
+  const client = await connectRunning();
+  if (!client) {
+    out.note(`no daemon runs for ${home.root}`);
+    return 0;
+  }
+  await client.call('reloadLogs', {});
+  out.note('all log files are opened anew');
+  return 0;
+};

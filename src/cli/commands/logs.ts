@@ -1,113 +1,176 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from '../../client/client.ts';
-import { FileFollower } from '../../logs/follow.ts';
-import { readTail } from '../../logs/tail.ts';
-import { UpkeepError } from '../../protocol/errors.ts';
-import type { AppView } from '../../protocol/messages.ts';
-import type { Context, Options, Run } from '../command.ts';
-import { green, red } from '../render/colours.ts';
-import { plain } from '../render/plain.ts';
+import { type Beginning, LogFollower } from '../../logs/follow.ts';
+import { LogSnapshot } from '../../logs/log-snapshot.ts';
+import { mergeLines, mergeStreams } from '../../logs/merge.ts';
+import type { LogLine } from '../../logs/read-lines.ts';
+import type { Context, Run } from '../command.ts';
+import { type LogQuery, readQuery } from '../log-query.ts';
+import { findSources, groupOf, type LogSource } from '../log-sources.ts';
+import { watchReader } from '../reader-gone.ts';
+import { linePrinter, type SourceLine } from '../render/log-lines.ts';
 
-const DEFAULT_LINES = 15;
 /** Instances that were added meanwhile are found, and changes that the system does not report are read, this often. */
 const LOOK_AGAIN_MS = 1000;
-
-interface Source {
-  readonly path: string;
-  readonly print: (line: string) => void;
-}
+/** What is written at about the same time is read together, when its times are known. */
+const SETTLE_MS = 60;
 
 export const logs: Run = async (context, targets, options) => {
-  const count = lineCount(options['lines']);
+  const query = readQuery(options, Date.now());
+  const print = await linePrinter(options);
   const selectors = targets.length > 0 ? targets : ['all'];
-  const sources = await findSources(context, await context.connect(), selectors, options);
-  const followers = new Map<string, FileFollower>();
-  for (const { path, print } of sources) {
-    const { lines, end } = readTail(path, count);
-    for (const line of lines) print(line);
-    followers.set(path, new FileFollower(path, end, print));
-  }
-  if (options['nostream']) return 0;
+  const sources = await findSources(await context.connect(), selectors, query);
+  const show: Show = (lines) => {
+    if (lines.length > 0) context.out.data(lines.map(print).join('\n'));
+  };
+  const followed = await showPast(sources, query, show, context.signal);
+  if (!query.follow) return 0;
   if (sources.length === 0) context.out.note('nothing is logged yet; waiting');
-  await follow(context, selectors, options, followers);
+  const follow = new Follow(context, selectors, query, show);
+  for (const [source, beginning] of followed) follow.add(source, beginning);
+  await follow.run();
   return 0;
 };
 
-function lineCount(given: unknown): number {
-  if (given === undefined) return DEFAULT_LINES;
-  if (typeof given === 'string' && /^\d+$/.test(given)) return Number(given);
-  throw new UpkeepError('USAGE', `--lines takes a number, got ${JSON.stringify(given)}`);
+type Show = (lines: readonly SourceLine[]) => void;
+
+/** @returns where what comes next begins. */
+async function showPast(
+  sources: readonly LogSource[],
+  query: LogQuery,
+  show: Show,
+  signal: AbortSignal,
+): Promise<readonly (readonly [LogSource, Beginning])[]> {
+  const snapshots = sources.map((source) => ({ source, snapshot: new LogSnapshot(source.path, query.follow) }));
+  try {
+    if (query.count === null) {
+      for await (const lines of mergeStreams(snapshots.map((each) => linesOf(each, query)))) {
+        if (signal.aborted) break;
+        show(lines);
+      }
+    } else {
+      const groups = new Map<string, readonly SourceLine[]>();
+      for (const { source, snapshot } of snapshots) {
+        const lines = sourced(source, await snapshot.tail(query.count, query.wanted));
+        const others = groups.get(groupOf(source)) ?? [];
+        const last = query.count === 0 ? [] : mergeLines([others, lines]).slice(-query.count);
+        groups.set(groupOf(source), last);
+      }
+      show(mergeLines([...groups.values()]));
+    }
+    return snapshots.map(({ source, snapshot }) => [source, snapshot.end ?? { since: snapshot.takenAt }] as const);
+  } finally {
+    for (const { snapshot } of snapshots) snapshot.close();
+  }
 }
 
-async function findSources(
-  context: Context,
-  client: Client | null,
-  selectors: readonly string[],
-  options: Options,
-): Promise<Source[]> {
-  if (!client) return [];
-  if (selectors[0] === 'all' && (await client.call('list', {})).length === 0) return [];
-  const apps = await client.call('describe', { selectors });
-  const found = new Map<string, Source>();
-  for (const app of apps) for (const source of appSources(context, app, options)) found.set(source.path, source);
-  return [...found.values()];
+async function* linesOf(
+  { source, snapshot }: { source: LogSource; snapshot: LogSnapshot },
+  { wanted }: LogQuery,
+): AsyncGenerator<readonly SourceLine[]> {
+  for await (const lines of snapshot.lines(wanted)) yield sourced(source, lines);
 }
 
-function appSources({ out }: Context, { app, instances }: AppView, options: Options): Source[] {
-  const both = !options['out'] && !options['err'];
-  return instances.flatMap(({ id, logs: { out: outPath, error } }) => {
-    const prefix = plain(`${id}|${app.spec.name}`);
-    const printer = (colour: (text: string) => string) => (line: string) =>
-      out.data(options['raw'] ? line : `${colour(`${prefix} |`)} ${line}`);
-    return [
-      ...(outPath !== null && (both || options['out']) ? [{ path: outPath, print: printer(green) }] : []),
-      ...(error !== null && error !== outPath && (both || options['err'])
-        ? [{ path: error, print: printer(red) }]
-        : []),
-    ];
-  });
+function sourced(source: LogSource, lines: readonly LogLine[]): readonly SourceLine[] {
+  return lines.map(({ time, text }) => ({ time, text, source }));
 }
 
-async function follow(
-  context: Context,
-  selectors: readonly string[],
-  options: Options,
-  followers: Map<string, FileFollower>,
-): Promise<void> {
-  const watchers = new Map<string, FSWatcher>();
-  const readAll = () => {
-    for (const follower of followers.values()) follower.read();
-  };
-  const watchFolders = () => {
-    for (const folder of new Set([...followers.keys()].map((path) => dirname(path)))) {
-      if (watchers.has(folder)) continue;
+/** Shows what comes, until it is interrupted. */
+class Follow {
+  readonly #context: Context;
+  readonly #selectors: readonly string[];
+  readonly #query: LogQuery;
+  readonly #show: Show;
+  readonly #startedAt = Date.now();
+  readonly #followers = new Map<string, { readonly source: LogSource; readonly follower: LogFollower }>();
+  readonly #watchers = new Map<string, FSWatcher>();
+  #changed: () => void = () => {};
+  #readerGone = false;
+
+  constructor(context: Context, selectors: readonly string[], query: LogQuery, show: Show) {
+    this.#context = context;
+    this.#selectors = selectors;
+    this.#query = query;
+    this.#show = show;
+  }
+
+  add(source: LogSource, beginning: Beginning): void {
+    const onMissed = (): void => {
+      this.#context.out.problem(`upkeep: a part of ${source.path} was removed before it could be shown`);
+    };
+    this.#followers.set(source.path, { source, follower: new LogFollower(source.path, beginning, onMissed) });
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.#context;
+    const endWatch = watchReader(() => {
+      this.#readerGone = true;
+      this.#changed();
+    });
+    try {
+      const until = this.#query.wanted.until ?? Number.POSITIVE_INFINITY;
+      for (let lookAt = 0; !signal.aborted && !this.#readerGone && Date.now() <= until; ) {
+        if (Date.now() >= lookAt) {
+          await this.#lookAgain();
+          lookAt = Date.now() + LOOK_AGAIN_MS;
+        }
+        const changed = this.#nextChange(lookAt - Date.now());
+        this.#readAll();
+        await changed;
+        await sleep(SETTLE_MS, null, { signal }).catch(() => {});
+      }
+    } finally {
+      endWatch();
+      for (const watcher of this.#watchers.values()) watcher.close();
+      for (const { follower } of this.#followers.values()) follower.close();
+    }
+  }
+
+  #readAll(): void {
+    const { wanted } = this.#query;
+    const lists = [...this.#followers.values()].map(({ source, follower }) => sourced(source, follower.read()));
+    // Much at once is shown in parts: more is read when the first is out.
+    if (lists.some((lines) => lines.length > 0)) this.#changed();
+    const until = wanted.until ?? Number.POSITIVE_INFINITY;
+    this.#show(mergeLines(lists).filter(({ time, text }) => time <= until && wanted.matches(text)));
+  }
+
+  /** New instances; without the daemon the files go on: it will be back. */
+  async #lookAgain(): Promise<void> {
+    const sources = await this.#context
+      .connectRunning()
+      .then((client) => findSources(client, this.#selectors, this.#query))
+      .catch(() => []);
+    for (const source of sources) if (!this.#followers.has(source.path)) this.add(source, { since: this.#startedAt });
+    for (const folder of new Set([...this.#followers.keys()].map((path) => dirname(path)))) {
+      if (this.#watchers.has(folder)) continue;
       try {
-        watchers.set(
+        const watcher = watch(folder, () => this.#changed());
+        this.#watchers.set(
           folder,
-          watch(folder, readAll).on('error', () => {}),
+          watcher.on('error', () => {}),
         );
       } catch {
-        // Not there, or no watches left: it is looked at again below.
+        // Not there, or no watches left: it is read now and then.
       }
     }
-  };
-  try {
-    while (!context.signal.aborted) {
-      watchFolders();
-      readAll();
-      await sleep(LOOK_AGAIN_MS, null, { signal: context.signal }).catch(() => {});
-      // Without the daemon the files go on: it will be back.
-      const sources = await context
-        .connectRunning()
-        .then((client) => findSources(context, client, selectors, options))
-        .catch(() => []);
-      for (const { path, print } of sources)
-        if (!followers.has(path)) followers.set(path, new FileFollower(path, 0, print));
-    }
-  } finally {
-    for (const watcher of watchers.values()) watcher.close();
-    for (const follower of followers.values()) follower.close();
+  }
+
+  /** Until the next change, or an interruption; for this time at most. */
+  #nextChange(ms: number): Promise<void> {
+    const { signal } = this.#context;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        this.#changed = () => {};
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      signal.addEventListener('abort', done);
+      this.#changed = done;
+      if (signal.aborted) done();
+    });
   }
 }

@@ -11,9 +11,25 @@ export const gray = style('gray');
 export const dim = style('dim');
 export const bold = style('bold');
 
+/** Of a text that was looked for. */
+export const highlighted = style('inverse');
+/** They tell apps apart: neither red, which tells of errors, nor hard to read. */
+export const OF_APPS: readonly Style[] = [
+  style('cyan'),
+  style('magenta'),
+  style('green'),
+  style('yellow'),
+  style('blue'),
+  style('cyanBright'),
+  style('magentaBright'),
+  style('greenBright'),
+  style('yellowBright'),
+  style('blueBright'),
+];
+
 type Style = (text: string) => string;
 
-function style(format: 'green' | 'red' | 'yellow' | 'gray' | 'dim' | 'bold'): Style {
+function style(format: Parameters<typeof styleText>[0]): Style {
   return (text) => (enabled ? styleText(format, text) : text);
 }
 

@@ -19,6 +19,7 @@ const view = (changes: Partial<InstanceView> = {}): InstanceView => ({
   lastExit: null,
   exits: [],
   unhealthy: null,
+  lost: null,
   listens: [],
   draining: [],
   generation: 1,

@@ -1,0 +1,133 @@
+import type { Wanted } from '../logs/log-snapshot.ts';
+import { UpkeepError } from '../protocol/errors.ts';
+import type { Options } from './command.ts';
+
+const DEFAULT_LINES = 15;
+
+/** Which lines `logs` is asked for. */
+export interface LogQuery {
+  /** The last so many lines of each instance; null for all that are wanted. */
+  readonly count: number | null;
+  readonly wanted: Wanted;
+  readonly follow: boolean;
+  readonly out: boolean;
+  readonly err: boolean;
+}
+
+export function readQuery(options: Options, now: number): LogQuery {
+  const since = momentOf(options, 'since', now);
+  const until = momentOf(options, 'until', now);
+  const given = lineCount(options['lines']);
+  const both = options['out'] !== true && options['err'] !== true;
+  return {
+    count: given ?? (since === null ? DEFAULT_LINES : null),
+    wanted: { since, until, matches: matcherOf(options) },
+    // What is still to come is later than what has been.
+    follow: options['nostream'] !== true && (until === null || until > now),
+    out: both || options['out'] === true,
+    err: both || options['err'] === true,
+  };
+}
+
+function textOf(option: unknown): string | null {
+  return typeof option === 'string' ? option : null;
+}
+
+function lineCount(given: unknown): number | null {
+  if (given === undefined) return null;
+  if (typeof given === 'string' && /^\d{1,9}$/.test(given)) return Number(given);
+  throw new UpkeepError('USAGE', `--lines takes a number, got ${JSON.stringify(given)}`);
+}
+
+function momentOf(options: Options, name: 'since' | 'until', now: number): number | null {
+  const given = textOf(options[name]);
+  if (given === null) return null;
+  const moment = parseMoment(given, now);
+  if (moment !== null) return moment;
+  throw new UpkeepError('USAGE', `--${name}: expected a time, got ${JSON.stringify(given)}`, {
+    hint: 'such as 10m, 2h, 1d, 14:30, 2025-12-31, "2025-12-31 14:30" or 2025-12-31T13:30:00Z',
+  });
+}
+
+const UNITS_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+
+/** @returns milliseconds since the epoch; null for what is no time. Times without a zone are local. */
+export function parseMoment(text: string, now: number): number | null {
+  if (/^(\d+(\.\d+)?[smhdw])+$/.test(text)) {
+    const parts = text.matchAll(/(\d+(?:\.\d+)?)([smhdw])/g);
+    return now - [...parts].reduce((sum, [, count, unit = '']) => sum + Number(count) * (UNITS_MS[unit] ?? 0), 0);
+  }
+  if (text === 'now') return now;
+  const clock = /^(\d{1,2}):(\d\d)(?::(\d\d))?$/.exec(text);
+  if (clock) {
+    const [hour, minute, second] = [clock[1], clock[2], clock[3] ?? '0'].map(Number) as [number, number, number];
+    if (hour > 23 || minute > 59 || second > 59) return null;
+    return new Date(now).setHours(hour, minute, second, 0);
+  }
+  const date = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*(Z|[+-]\d\d:?\d\d)?)?$/.exec(text);
+  if (!date) return null;
+  const time = Date.parse(`${date[1]}T${date[2] ?? '00:00'}${date[3] ?? ''}`);
+  return Number.isNaN(time) ? null : time;
+}
+
+function matcherOf(options: Options): (text: string) => boolean {
+  const [pattern, name] = [textOf(options['grep']), textOf(options['level'])];
+  const grep = pattern === null ? null : expressionOf(pattern);
+  const level = name === null ? null : levelOf(name);
+  if (level === null) return grep === null ? () => true : (text) => grep.test(text);
+  return (text) => (grep === null || grep.test(text)) && (levelInLine(text) ?? -1) >= level;
+}
+
+/** A regular expression, or one between slashes with its flags. */
+function expressionOf(given: string): RegExp {
+  const slashed = /^\/(.+)\/([a-z]*)$/.exec(given);
+  try {
+    // Neither may remember where it was.
+    return new RegExp(slashed?.[1] ?? given, slashed?.[2]?.replace(/[gy]/g, ''));
+  } catch (cause) {
+    throw new UpkeepError('USAGE', `--grep: ${given} is no regular expression: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** As pino numbers them; others' names beside. */
+const LEVELS: Readonly<Record<string, number>> = {
+  trace: 10,
+  silly: 10,
+  debug: 20,
+  verbose: 20,
+  info: 30,
+  http: 30,
+  notice: 30,
+  warn: 40,
+  warning: 40,
+  error: 50,
+  err: 50,
+  fatal: 60,
+  crit: 60,
+  critical: 60,
+  alert: 60,
+  emerg: 60,
+  panic: 60,
+};
+
+function levelOf(given: string): number {
+  const level = LEVELS[given.toLowerCase()] ?? (/^\d+$/.test(given) ? Number(given) : undefined);
+  if (level !== undefined) return level;
+  throw new UpkeepError('USAGE', `--level: there is no level ${JSON.stringify(given)}`, {
+    hint: 'trace, debug, info, warn, error or fatal; lines of that level and above are shown',
+  });
+}
+
+/** @returns null for a line that is no object of JSON, or has no level. */
+function levelInLine(text: string): number | null {
+  const at = text.indexOf('{');
+  if (at === -1) return null;
+  try {
+    const fields = JSON.parse(text.slice(at)) as Record<string, unknown> | null;
+    const level = fields?.['level'] ?? fields?.['severity'] ?? fields?.['levelname'] ?? fields?.['lvl'];
+    if (typeof level === 'number') return level;
+    return typeof level === 'string' ? (LEVELS[level.toLowerCase()] ?? null) : null;
+  } catch {
+    return null;
+  }
+}

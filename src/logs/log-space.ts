@@ -1,0 +1,62 @@
+import { closeSync, constants, copyFileSync, fstatSync, ftruncateSync, rmSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import type { LogSpec } from '../domain/app-spec.ts';
+import type { LogPath } from '../protocol/messages.ts';
+import { openTrusted } from '../protocol/trusted-path.ts';
+import { removeSegment, sizedSegments } from './log-keeper.ts';
+import { expired, type SizedSegment } from './retention.ts';
+import { realLog, rotatedOf, segmentsIn } from './segments.ts';
+import { timesPath } from './times.ts';
+
+/** Empties logs, and removes what was set aside of them. @returns those that are there. */
+export function emptyLogs(logs: readonly LogPath[]): readonly string[] {
+  return logs.flatMap(({ path, appUid }) => {
+    if (path.startsWith('/dev/')) return [];
+    for (const rotated of rotatedOf(realLog(path))) {
+      rmSync(rotated.path, { force: true });
+      rmSync(timesPath(rotated.path), { force: true });
+    }
+    try {
+      closeSync(openTrusted(path, constants.O_WRONLY | constants.O_TRUNC, appUid));
+      return path;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw error;
+    }
+  });
+}
+
+/**
+ * Removes the oldest of what was set aside until all logs together are within the smallest limit that an app has.
+ * @param folder where logs are by default: those of apps that are gone count too.
+ */
+export async function trimLogs(folder: string, specs: readonly LogSpec[]): Promise<void> {
+  const limits = specs.flatMap(({ rotation }) => rotation.maxTotalAllBytes ?? []);
+  if (limits.length === 0) return;
+  const found = new Map<string, SizedSegment>();
+  for (const segment of await ofFolder(folder)) found.set(segment.path, segment);
+  for (const spec of specs) for (const segment of await sizedSegments(spec)) found.set(segment.path, segment);
+  const all = { retain: null, maxAgeMs: null, maxTotalBytes: Math.min(...limits) };
+  for (const segment of expired([...found.values()], all, Date.now())) await removeSegment(segment);
+}
+
+async function ofFolder(folder: string): Promise<readonly SizedSegment[]> {
+  const segments = segmentsIn(folder, await readdir(folder), (name) => name.endsWith('.log'));
+  const sized = await Promise.all(
+    segments.map(async (segment) => {
+      const bytes = await stat(segment.path).then(
+        ({ size }) => size,
+        () => 0,
+      );
+      return { ...segment, bytes };
+    }),
+  );
+  return sized;
+}
+
+/** Bounds a file that several processes append to, and none of them opens anew: what is in it goes to `path.1`. */
+export function boundFile(fd: number, path: string, maxBytes: number): void {
+  if (fstatSync(fd).size <= maxBytes) return;
+  copyFileSync(path, `${path}.1`);
+  ftruncateSync(fd);
+}
