@@ -106,6 +106,24 @@ test('apply does what plan shows, and touches nothing else', async (t) => {
   );
 });
 
+test('apply starts what is down, and leaves the rest alone', async (t) => {
+  const box = await sandbox(t);
+  const idle = { script: fixture('idles.js'), pass_env: ['SANDBOX'] };
+  box.write('flaky.js', "if (!require('node:fs').existsSync('fixed')) process.exit(5); setInterval(() => {}, 1000);");
+  file(box, { ...idle, name: 'idle' }, { ...idle, name: 'flaky', script: 'flaky.js', max_restarts: 1 });
+  assert.match((await box.fails('apply', 'apps.json')).stderr, /✗ flaky/);
+  await box.ok('stop', 'idle');
+  const { stdout } = await box.ok('plan', 'apps.json');
+  assert.match(stdout, /^\+ start idle \(stopped by command\)\n\+ start flaky \(errored: .*code 5\)$/m);
+  assert.match((await box.fails('apply', 'apps.json')).stderr, /✗ flaky .*code 5[^]*✓ idle|✓ idle[^]*✗ flaky .*code 5/);
+  box.write('fixed', '');
+  const [{ pid } = { pid: null }] = await box.app('idle');
+  await box.ok('apply', 'apps.json');
+  assert.deepEqual(await pids(box, 'idle'), [pid]);
+  assert.equal((await box.app('flaky'))[0]?.state.kind, 'online');
+  assert.doesNotMatch((await box.ok('plan', 'apps.json')).stdout, /^[+~-]/m);
+});
+
 test('what apply starts has the environment that is declared, and no more', async (t) => {
   const box = await sandbox(t);
   box.env['PASSED_ON'] = 'yes';
