@@ -158,7 +158,7 @@ export class Daemon {
     return (await Promise.all(outcomes)).flat();
   }
 
-  async operate({ kind, selectors, env, canaryMs }: OperateParams): Promise<readonly Outcome[]> {
+  async operate({ kind, selectors, env, canaryMs, sparesReload }: OperateParams): Promise<readonly Outcome[]> {
     const places = this.#registry.select(selectors);
     const before = this.#apps(places);
     const ids = places.map(({ id }) => id);
@@ -173,7 +173,7 @@ export class Daemon {
           return this.#registry.want(key, ids, 'up');
         });
         await this.#save();
-        const outcomes = await this.#supervisors.run({ kind, apps, ids, canaryMs });
+        const outcomes = await this.#supervisors.run({ kind, apps, ids, canaryMs, sparesReload });
         if (kind === 'reload') await this.#undoFailed(before, outcomes);
         await this.#remember(before, outcomes);
         return outcomes;

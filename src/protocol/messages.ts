@@ -158,6 +158,8 @@ export interface OperateParams {
   /** The environment to take over first (`--update-env`). */
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly canaryMs?: number | undefined;
+  /** Of a restart: refused while a reload runs, which else it calls off. */
+  readonly sparesReload?: boolean | undefined;
 }
 
 export type ScaleChange =
@@ -204,6 +206,8 @@ export interface RunParams {
   readonly canaryMs?: number | undefined;
   /** Of a reload that is no command: what is told as the reason why the old ones end. */
   readonly why?: string | undefined;
+  /** Of a restart: refused while a reload runs, which else it calls off. */
+  readonly sparesReload?: boolean | undefined;
 }
 
 /** Events of a supervisor. */

@@ -239,6 +239,17 @@ describe('while a reload runs', () => {
     assert.deepEqual(builds(it.launcher.alive), ['0:2', '1:2']);
   });
 
+  test('a restart that spares it is refused, as is a start by name', async () => {
+    const { it, reload } = await reloading();
+    const ids = [0, 1];
+    await assert.rejects(it.supervisor.run({ kind: 'restart', apps: [it.record], ids, sparesReload: true }), BUSY);
+    assert.equal(reload.settled, false);
+    it.launcher.of(0).listen();
+    assert.deepEqual(told(await reload.outcomes), ['ok', 'ok']);
+    const again = await it.supervisor.run({ kind: 'restart', apps: [it.record], ids, sparesReload: true });
+    assert.deepEqual(told(again), ['ok', 'ok']);
+  });
+
   test('delete calls it off', async () => {
     const { it, reload } = await reloading();
     assert.deepEqual(told(await it.run('delete')), ['ok', 'ok']);

@@ -50,7 +50,7 @@ export const start: Run = async (context, given, options) => {
       ...(await withProgress(
         context.out,
         client,
-        client.call('operate', { kind: 'restart', selectors: registered, env }),
+        client.call('operate', { kind: 'restart', selectors: registered, env, sparesReload: true }),
       )),
     );
   }
