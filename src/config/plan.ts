@@ -105,7 +105,7 @@ function changedNames(from: AppSpec['env'], to: AppSpec['env']): string {
 }
 
 /** Where it runs, links resolved. */
-function releaseOf({ release, script, cwd }: AppSpec['program']): string {
+export function releaseOf({ release, script, cwd }: AppSpec['program']): string {
   const real = release ?? { script, cwd };
   return real.script.startsWith(`${real.cwd}/`) ? real.script : `${real.script} in ${real.cwd}`;
 }
