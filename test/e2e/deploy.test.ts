@@ -92,7 +92,7 @@ test('apply does what plan shows, and touches nothing else', async (t) => {
   assert.deepEqual(await pids(box, 'web'), before.web);
 
   const load = startLoad(t, box.port);
-  await box.ok('apply', 'apps.json');
+  assert.match((await box.ok('apply', 'apps.json')).stderr, /✓ three removed/);
   assert.deepEqual((await load.stop()).failures, []);
   const [id] = (await box.app('web')).map((row) => row.id);
   const env = (await box.ok('env', String(id))).stdout.split('\n');
@@ -167,7 +167,8 @@ test('a canary that falls over in its time leaves the old ones as they are', asy
   release(box, '3', serves('three'));
   await box.ok('reload', 'web', '--canary', '500ms');
   assert.match(await says(box), /^three/);
-  assert.match((await box.fails('reload', 'web', '--canary', 'soon')).stderr, /--canary: expected milliseconds/);
+  assert.match((await box.fails('reload', 'web', '--canary=soon')).stderr, /--canary: expected milliseconds/);
+  assert.match((await box.fails('reload', '--canary', 'nope')).stderr, /no app, namespace or id matches "nope"/);
 });
 
 test('min_ready holds each new one to it, max_unavailable lets old ones go first', async (t) => {

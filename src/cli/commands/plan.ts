@@ -50,7 +50,7 @@ export const apply: Run = async (context, [file = ''], options) => {
   if (down.length > 0) await done(client.call('operate', { kind: 'start', selectors: down }));
   const removed = of('remove').map(({ name }) => name);
   if (removed.length > 0) await done(client.call('operate', { kind: 'delete', selectors: removed }));
-  return finish(context, client, outcomes, 'applied', options);
+  return finish(context, client, outcomes, (name) => (removed.includes(name) ? 'removed' : 'applied'), options);
 };
 
 async function makePlan(context: Context, file: string, options: Options): Promise<Planned> {
