@@ -149,7 +149,7 @@ export const daemonParams: ParamSchemas<DaemonMethodsMap> = {
     canaryMs: v.optional(count),
     sparesReload: v.optional(v.boolean()),
   }),
-  rollback: selectors,
+  rollback: v.object({ selectors: strings, force: v.optional(v.boolean()) }),
   scale: v.object({
     selector: v.string(),
     change: v.variant('kind', [

@@ -62,14 +62,32 @@ test('rollback goes back to the release and the spec that served before, and for
   release(box, '3', "throw new Error('no database')");
   assert.match((await box.fails('reload', 'web')).stderr, /no database/);
   assert.match(await says(box), /^two/);
+  const refused = await box.fails('rollback', 'web');
+  assert.match(refused.stderr, /the last change of web failed.* still does\n {2}next: `upkeep rollback web --force`/);
+  assert.match(await says(box), /^two/);
   const load = startLoad(t, box.port);
-  await box.ok('rollback', 'web');
+  await box.ok('rollback', 'web', '--force');
   assert.match(await says(box), /^one/);
   await box.ok('rollback', 'web');
   assert.match(await says(box), /^two/);
   assert.deepEqual((await load.stop()).failures, []);
   rmSync(join(box.cwd, 'releases', '1'), { recursive: true });
   assert.match((await box.fails('rollback', 'web')).stderr, /releases\/1 before, which is gone/);
+});
+
+test('rollback of a fork-mode app whose last reload failed goes back to what served before that', async (t) => {
+  const box = await sandbox(t);
+  release(box, '1', serves('one'));
+  file(box, app());
+  await box.ok('start', 'apps.json');
+  release(box, '2', serves('two'));
+  await box.ok('reload', 'web');
+  release(box, '3', 'process.exit(3)');
+  await box.fails('reload', 'web');
+  await box.ok('rollback', 'web');
+  assert.match(await says(box), /^two/);
+  await box.ok('rollback', 'web');
+  assert.match(await says(box), /^one/);
 });
 
 test('apply does what plan shows, and touches nothing else', async (t) => {
