@@ -68,7 +68,7 @@ const supervisor = new Supervisor(
     pidFiles: pidFiles(complain),
     ledger: fileLedger(ledgerPath),
     complain,
-    portOwner,
+    portOwner: (port) => portOwner(port, root),
     prober,
     blockedStack: (pid) =>
       new Promise<readonly string[]>((resolve) => {

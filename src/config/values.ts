@@ -102,6 +102,8 @@ export const syslog: v.GenericSchema<unknown, string | null> = v.union(
   'expected true, udp://host:port or tcp://host:port',
 );
 
+const CRON_EXPECTED = 'expected a cron pattern of five or six fields, such as "0 4 * * *", or 0 for never';
+
 /** null, as 0 or false gives, for never. */
 export const cron: v.GenericSchema<unknown, string | null> = v.union(
   [
@@ -109,12 +111,9 @@ export const cron: v.GenericSchema<unknown, string | null> = v.union(
       v.union([v.literal(0), v.literal(false), v.picklist(['0', 'false'])]),
       v.transform(() => null),
     ),
-    v.pipe(
-      text,
-      v.check((pattern) => isCron(pattern)),
-    ),
+    v.pipe(text, v.check(isCron, CRON_EXPECTED)),
   ],
-  'expected a cron pattern of five or six fields, such as "0 4 * * *", or 0 for never',
+  CRON_EXPECTED,
 );
 
 function isCron(pattern: string): boolean {

@@ -49,6 +49,8 @@ export class Daemon {
   readonly #schedule: Schedule;
   /** When supervisors died lately, by key. */
   readonly #deaths = new Map<string, readonly number[]>();
+  /** Keys of apps whose last reload failed: it is not wanted any more. */
+  readonly #failedReloads = new Set<string>();
   #adopting: Promise<readonly AppSnapshot[]> | null = null;
   /** What should run and could not be started, for want of a supervisor, by id: and why. */
   readonly #unstarted = new Map<number, string>();
@@ -158,7 +160,7 @@ export class Daemon {
     return (await Promise.all(outcomes)).flat();
   }
 
-  async operate({ kind, selectors, env, canaryMs }: OperateParams): Promise<readonly Outcome[]> {
+  async operate({ kind, selectors, env, canaryMs, sparesReload }: OperateParams): Promise<readonly Outcome[]> {
     const places = this.#registry.select(selectors);
     const before = this.#apps(places);
     const ids = places.map(({ id }) => id);
@@ -173,7 +175,7 @@ export class Daemon {
           return this.#registry.want(key, ids, 'up');
         });
         await this.#save();
-        const outcomes = await this.#supervisors.run({ kind, apps, ids, canaryMs });
+        const outcomes = await this.#supervisors.run({ kind, apps, ids, canaryMs, sparesReload });
         if (kind === 'reload') await this.#undoFailed(before, outcomes);
         await this.#remember(before, outcomes);
         return outcomes;
@@ -191,20 +193,32 @@ export class Daemon {
 
   /**
    * Back to what served before, by a reload.
+   * @param force also after a reload that failed: who means that one need not go back.
    * @throws UpkeepError USAGE where there is nothing to go back to.
    */
-  async rollback(selectors: readonly string[]): Promise<readonly Outcome[]> {
+  async rollback(selectors: readonly string[], force = false): Promise<readonly Outcome[]> {
     const apps = this.#apps(this.#registry.select(selectors));
-    const specs = apps.map(({ spec: { name, instances }, previous }) => {
-      if (!previous) {
+    const specs = apps.map(({ key, spec, previous }) => {
+      const { name, instances } = spec;
+      const failed = !force && this.#failedReloads.has(key);
+      if (failed && spec.mode === 'cluster') {
+        const hint = previous
+          ? `\`upkeep rollback ${name} --force\` goes back to what served before that`
+          : 'nothing served before that';
+        const text = `the last change of ${name} failed, and was not kept: what served before it still does`;
+        throw new UpkeepError('USAGE', text, { hint });
+      }
+      // In fork mode what failed has taken the place of what served.
+      const target = failed ? spec : previous;
+      if (!target) {
         const hint = 'a rollback goes back over a reload or restart that brought a change in';
         throw new UpkeepError('USAGE', `${name} has nothing to go back to`, { hint });
       }
-      const { cwd } = programToRun(previous);
+      const { cwd } = programToRun(target);
       if (this.#ports.resolveLinks(cwd) === null) {
         throw new UpkeepError('USAGE', `${name} served from ${cwd} before, which is gone`, { hint: 'deploy it again' });
       }
-      return { ...previous, instances };
+      return { ...target, instances };
     });
     return (await Promise.all(specs.map((spec) => this.#change(spec, 'reload')))).flat();
   }
@@ -413,6 +427,7 @@ export class Daemon {
   async #remember(before: readonly AppRecord[], outcomes: readonly Outcome[]): Promise<void> {
     const failed = new Set(outcomes.filter(({ ok }) => !ok).map(({ name }) => name));
     const text = (spec: AppSpec): string => JSON.stringify({ ...spec, instances: 0 });
+    for (const { key, spec } of before) if (!failed.has(spec.name)) this.#failedReloads.delete(key);
     const changed = before.filter(({ key, spec }) => {
       const now = this.#registry.byKey(key)?.spec;
       return now && !failed.has(spec.name) && text(now) !== text(spec);
@@ -462,7 +477,10 @@ export class Daemon {
     const undone = before.filter(
       ({ key, slots }) => this.#registry.byKey(key) && slots.some(({ id }) => failed.has(id)),
     );
-    for (const record of undone) this.#registry.update(record.key, record.spec);
+    for (const record of undone) {
+      this.#registry.update(record.key, record.spec);
+      this.#failedReloads.add(record.key);
+    }
     if (undone.length > 0) await this.#save();
     return undone.length > 0;
   }
@@ -476,7 +494,10 @@ export class Daemon {
     }
     await this.#save();
     const outcomes = await this.#runKnown('delete', apps, ids);
-    for (const app of apps) if (!this.#registry.byKey(app.key)) await this.#supervisors.retire(supervisorKeyOf(app));
+    for (const app of apps.filter(({ key }) => !this.#registry.byKey(key))) {
+      this.#failedReloads.delete(app.key);
+      await this.#supervisors.retire(supervisorKeyOf(app));
+    }
     return outcomes;
   }
 

@@ -50,7 +50,7 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
     },
     apply: (params) => daemon.apply(params),
     operate: (params) => daemon.operate(params),
-    rollback: ({ selectors }) => daemon.rollback(selectors),
+    rollback: ({ selectors, force }) => daemon.rollback(selectors, force),
     scale: ({ selector, change }) => daemon.scale(selector, change),
     signal: ({ selectors, signal }) => daemon.signal(selectors, knownSignal(signal)),
     flush: ({ selectors }) => daemon.flushLogs(selectors),

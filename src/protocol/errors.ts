@@ -12,7 +12,7 @@ const ERROR_CODES = {
   NOT_CLUSTERABLE: { exit: 1, hint: null },
   APP_NOT_FOUND: { exit: 1, hint: '`upkeep list` shows what there is' },
   APP_EXISTS: { exit: 1, hint: null },
-  APP_BUSY: { exit: 1, hint: 'wait for it to end, or end it with `upkeep stop`' },
+  APP_BUSY: { exit: 1, hint: 'wait for it to end, then try again' },
   LIST_EMPTY: { exit: 1, hint: '`upkeep resurrect` starts what is saved; `upkeep save --force` forgets it' },
   SIGNAL_UNKNOWN: { exit: 2, hint: '`kill -l` lists the signals' },
   INIT_UNKNOWN: { exit: 1, hint: 'name one: systemd, systemd-user, launchd, launchd-user, openrc' },

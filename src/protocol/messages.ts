@@ -105,8 +105,8 @@ export interface DaemonMethods {
   /** Registers new apps and starts them; an app that exists gets the new spec, by restart or reload. */
   apply: { params: ApplyParams; result: readonly Outcome[] };
   operate: { params: OperateParams; result: readonly Outcome[] };
-  /** Back to the spec and the release that served before. */
-  rollback: { params: { selectors: readonly string[] }; result: readonly Outcome[] };
+  /** Back to the spec and the release that served before; not over a change that failed, unless by `force`. */
+  rollback: { params: { selectors: readonly string[]; force?: boolean | undefined }; result: readonly Outcome[] };
   scale: { params: { selector: string; change: ScaleChange }; result: readonly Outcome[] };
   signal: { params: { selectors: readonly string[]; signal: string }; result: readonly number[] };
   /** Empties logs, and removes what was set aside of them. */
@@ -158,6 +158,8 @@ export interface OperateParams {
   /** The environment to take over first (`--update-env`). */
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly canaryMs?: number | undefined;
+  /** Of a restart: refused while a reload runs, which else it calls off. */
+  readonly sparesReload?: boolean | undefined;
 }
 
 export type ScaleChange =
@@ -204,6 +206,8 @@ export interface RunParams {
   readonly canaryMs?: number | undefined;
   /** Of a reload that is no command: what is told as the reason why the old ones end. */
   readonly why?: string | undefined;
+  /** Of a restart: refused while a reload runs, which else it calls off. */
+  readonly sparesReload?: boolean | undefined;
 }
 
 /** Events of a supervisor. */

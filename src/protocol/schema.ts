@@ -147,8 +147,9 @@ export const daemonParams: ParamSchemas<DaemonMethodsMap> = {
     selectors: strings,
     env: v.optional(v.record(v.string(), v.string())),
     canaryMs: v.optional(count),
+    sparesReload: v.optional(v.boolean()),
   }),
-  rollback: selectors,
+  rollback: v.object({ selectors: strings, force: v.optional(v.boolean()) }),
   scale: v.object({
     selector: v.string(),
     change: v.variant('kind', [
@@ -175,6 +176,7 @@ export const supervisorParams: ParamSchemas<SupervisorMethodsMap> = {
     ids: v.array(count),
     canaryMs: v.optional(count),
     why: v.optional(v.string()),
+    sparesReload: v.optional(v.boolean()),
   }),
   signal: v.object({ ids: v.array(count), signal: v.string() }),
   reopenLogs: nothing,

@@ -1,7 +1,7 @@
 import { START_DEADLINE_MS } from '../domain/app-spec.ts';
 import { longestStopMs, STOPPED_BY_COMMAND, type StopHow } from '../domain/instance.ts';
 import type { OperationKind, Outcome } from '../protocol/messages.ts';
-import { explainFailure } from './explain.ts';
+import { explainFailure, type Role } from './explain.ts';
 import type { ManagedApp } from './managed-app.ts';
 import type { ManagedInstance } from './managed-instance.ts';
 import type { Ports } from './ports.ts';
@@ -28,6 +28,7 @@ export async function bringUp(
   event:
     | { readonly kind: 'start' }
     | { readonly kind: 'restart'; readonly how: StopHow; readonly why?: string | undefined },
+  role: Role = 'app',
 ): Promise<Outcome> {
   const failuresBefore = managed.failures;
   const settled = (): Outcome | null => {
@@ -39,7 +40,7 @@ export async function bringUp(
       return stopped ? failedWith(managed, `${state.reason} before it was ready`) : succeeded(managed);
     }
     const failed = managed.failures > failuresBefore || state.kind === 'errored' || state.kind === 'backoff';
-    return failed ? { ...failedWith(managed, ''), ...explainFailure(managed, ports) } : null;
+    return failed ? { ...failedWith(managed, ''), ...explainFailure(managed, ports, role) } : null;
   };
   managed.send(event);
   const { policy } = managed.instance;

@@ -97,8 +97,8 @@ export class Supervisor {
    * anything else is refused until it is over.
    * @throws UpkeepError APP_BUSY before anything is done.
    */
-  async run({ kind, apps, ids, canaryMs = 0, why }: RunParams): Promise<readonly Outcome[]> {
-    const callsOff = kind === 'stop' || kind === 'restart' || kind === 'delete';
+  async run({ kind, apps, ids, canaryMs = 0, why, sparesReload = false }: RunParams): Promise<readonly Outcome[]> {
+    const callsOff = kind === 'stop' || kind === 'delete' || (kind === 'restart' && !sparesReload);
     for (const { key, spec } of apps) {
       if (this.#reloads.has(key) && !callsOff && kind !== 'reset') {
         throw new UpkeepError('APP_BUSY', `a reload of ${spec.name} is running`);

@@ -14,6 +14,11 @@ import { finish } from './finish.ts';
 const DEFAULT_FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.mjs', 'ecosystem.json'];
 
 export const start: Run = async (context, given, options) => {
+  if (options['daemon'] === false) {
+    throw new UpkeepError('USAGE', '--no-daemon is not supported yet: this command ends when the apps have started', {
+      hint: 'run `upkeep start` without it; as the main command of a container it would end the container',
+    });
+  }
   const targets = given.length > 0 ? given : [defaultFile(context)];
   // Everything is read and checked before anything is started.
   const fromFiles: AppSpec[] = [];
@@ -24,6 +29,8 @@ export const start: Run = async (context, given, options) => {
     else if (await isRegistered(context, target, options)) registered.push(target);
     else fromFlags.push(specFromFlags(context, target, options));
   }
+
+  if (registered.length > 0) refuseUnused(context, registered, options);
 
   const client = await context.connect();
   const outcomes: Outcome[] = [];
@@ -50,12 +57,26 @@ export const start: Run = async (context, given, options) => {
       ...(await withProgress(
         context.out,
         client,
-        client.call('operate', { kind: 'restart', selectors: registered, env }),
+        client.call('operate', { kind: 'restart', selectors: registered, env, sparesReload: true }),
       )),
     );
   }
   return finish(context, client, outcomes, 'started', options);
 };
+
+/**
+ * What an app that is there, and goes by its name, does not take over.
+ * @throws UpkeepError USAGE that tells what does.
+ */
+export function refuseUnused({ rest }: Context, names: readonly string[], options: Options): void {
+  const given = rest.length > 0 ? 'arguments after --' : null;
+  const unused = given ?? (typeof options['env'] === 'string' ? `--env ${options['env']}` : null);
+  if (unused === null) return;
+  const hint = given
+    ? 'change args in its ecosystem file and name that, or `upkeep start <script> --name <name> -f -- <args>`'
+    : 'name the ecosystem file that has this block, such as `upkeep restart ecosystem.config.js --env production`';
+  throw new UpkeepError('USAGE', `${unused}: ${names.join(', ')} is named without its script or file`, { hint });
+}
 
 export function definedEnv({ env }: Context): Record<string, string> {
   return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
