@@ -12,6 +12,7 @@ let table: readonly ProcessStat[] | null = null;
 
 function currentTable(): readonly ProcessStat[] {
   if (table) return table;
+<<<<<<< HEAD
   setImmediate(() => {
     table = null;
   });
@@ -20,6 +21,17 @@ function currentTable(): readonly ProcessStat[] {
   } catch {
     // No descriptor is left to read it with: groups are left, and what was seen before.
     table = [];
+=======
+  try {
+    const rows = readAllProcesses();
+    setImmediate(() => {
+      table = null;
+    });
+    return (table = rows);
+  } catch {
+    // Groups and cgroups are left, and what was seen before.
+    return [];
+>>>>>>> 74a9739a9ab0f39c8ef6cfd6633e487a65a7208c
   }
   return table;
 }
