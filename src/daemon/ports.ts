@@ -1,4 +1,4 @@
-import type { InstanceView } from '../protocol/messages.ts';
+import type { Listing } from '../protocol/messages.ts';
 import type { Peer, PeerHandlers } from '../protocol/peer.ts';
 
 /** All that the daemon knows of the operating system, besides its own files and socket. */
@@ -14,7 +14,7 @@ export interface DaemonPorts {
   /** How a supervisor is to bring the daemon back. */
   readonly daemonCommand: readonly string[];
   /** Keeps the file that `list` reads. */
-  readonly writeStatus: (instances: readonly InstanceView[]) => void;
+  readonly writeStatus: (listing: Listing) => void;
   /** Where a path leads, all symbolic links resolved; null where it leads nowhere. */
   readonly resolveLinks: (path: string) => string | null;
   readonly log: (line: string) => void;

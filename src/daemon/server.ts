@@ -117,6 +117,7 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
       version: options.version,
       protocol: PROTOCOL_VERSION,
       pid: process.pid,
+      problems: daemon.problems,
     });
   });
   return listenOn(server, options.socketPath, options.log);
