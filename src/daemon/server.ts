@@ -1,5 +1,5 @@
 import { closeSync, constants } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { signalName } from '../domain/signal-name.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import { listenOn } from '../protocol/listener.ts';
@@ -9,13 +9,16 @@ import { daemonParams, validate } from '../protocol/schema.ts';
 import { openTrusted } from '../protocol/trusted-path.ts';
 import type { Daemon } from './daemon.ts';
 
-export interface DaemonServerOptions {
-  readonly socketPath: string;
+export interface DaemonInfo {
   readonly version: string;
   readonly log: (line: string) => void;
   readonly onKilled: () => void;
   /** Another daemon is to come. */
   readonly onLeft: () => void;
+}
+
+export interface DaemonServerOptions extends DaemonInfo {
+  readonly socketPath: string;
 }
 
 type Handlers = {
@@ -29,8 +32,8 @@ const LEAVE_MS = 60_000;
 
 const QUESTIONS: ReadonlySet<string> = new Set(['ping', 'list', 'describe']);
 
-/** Offers the daemon on its unix socket. The caller holds the daemon's lock. */
-export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: DaemonServerOptions): Promise<void> {
+/** What talks to each connection, once the daemon is ready. */
+export function daemonConnections(daemon: Daemon, ready: Promise<void>, options: DaemonInfo): (socket: Socket) => void {
   /** Operations that are under way. */
   const underWay = new Set<Promise<unknown>>();
   const peers = new Set<Peer>();
@@ -98,7 +101,7 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
     }
   };
 
-  const server = createServer((socket) => {
+  return (socket) => {
     // Who comes now is to find the other one.
     if (leaving) {
       socket.destroy();
@@ -119,8 +122,12 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
       pid: process.pid,
       problems: daemon.problems,
     });
-  });
-  return listenOn(server, options.socketPath, options.log);
+  };
+}
+
+/** Offers the daemon on its unix socket. The caller holds the daemon's lock. */
+export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: DaemonServerOptions): Promise<void> {
+  return listenOn(createServer(daemonConnections(daemon, ready, options)), options.socketPath, options.log);
 }
 
 /** @throws UpkeepError APP_BUSY when they take too long. */
