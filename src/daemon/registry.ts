@@ -85,6 +85,21 @@ export class Registry {
     this.#apps.set(record.key, record);
   }
 
+  /** Takes in what runs and was not known, or not so: what has its name or its ids gives way. */
+  takeIn(record: AppRecord): void {
+    const ids = record.slots.map(({ id }) => id);
+    for (const other of this.apps) {
+      if (other.key === record.key) continue;
+      if (other.spec.name === record.spec.name) this.forget(other.key);
+      else if (other.slots.some(({ id }) => ids.includes(id))) this.removeIds(other.key, ids);
+    }
+    this.#apps.set(record.key, record);
+  }
+
+  forget(key: string): void {
+    this.#apps.delete(key);
+  }
+
   want(key: string, ids: readonly number[], wanted: Slot['wanted']): AppRecord {
     const record = this.#get(key);
     const slots = record.slots.map((slot) => (ids.includes(slot.id) ? { ...slot, wanted } : slot));

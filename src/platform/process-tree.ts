@@ -12,16 +12,6 @@ let table: readonly ProcessStat[] | null = null;
 
 function currentTable(): readonly ProcessStat[] {
   if (table) return table;
-<<<<<<< HEAD
-  setImmediate(() => {
-    table = null;
-  });
-  try {
-    table = readAllProcesses();
-  } catch {
-    // No descriptor is left to read it with: groups are left, and what was seen before.
-    table = [];
-=======
   try {
     const rows = readAllProcesses();
     setImmediate(() => {
@@ -31,9 +21,7 @@ function currentTable(): readonly ProcessStat[] {
   } catch {
     // Groups and cgroups are left, and what was seen before.
     return [];
->>>>>>> 74a9739a9ab0f39c8ef6cfd6633e487a65a7208c
   }
-  return table;
 }
 
 /** What a tree asks of the system. */

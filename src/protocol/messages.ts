@@ -17,6 +17,8 @@ export interface Hello {
   readonly version: string;
   readonly protocol: number;
   readonly pid: number;
+  /** Of a daemon: what people should know whatever they ask. */
+  readonly problems?: readonly string[];
 }
 
 export type Frame =
@@ -175,6 +177,13 @@ export interface InstanceView extends InstanceSnapshot {
   /** Percent of one CPU over the last sample period, null before there are two samples. */
   readonly cpuPercent: number | null;
   readonly rssBytes: number | null;
+}
+
+/** What `list` tells. */
+export interface Listing {
+  readonly instances: readonly InstanceView[];
+  /** As in `Hello`. */
+  readonly problems: readonly string[];
 }
 
 export interface AppView {

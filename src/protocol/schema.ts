@@ -21,11 +21,15 @@ const checks = [
   v.object({ kind: v.literal('tcp'), port }),
   v.object({ kind: v.literal('command'), command: v.string() }),
 ] as const;
+const pattern = v.pipe(
+  v.string(),
+  v.check((given) => isPattern(given), 'expected a regular expression'),
+);
 const readiness = v.object({
   check: v.variant('kind', [
     ...checks,
     v.object({ kind: v.literal('fd'), fd: v.pipe(count, v.minValue(3), v.maxValue(255)) }),
-    v.object({ kind: v.literal('log'), pattern: v.string() }),
+    v.object({ kind: v.literal('log'), pattern }),
   ]),
   intervalMs: count,
   timeoutMs: count,
@@ -122,6 +126,14 @@ export const appRecord = v.object({
 
 const kind = v.picklist(['start', 'restart', 'reload', 'stop', 'delete', 'reset']);
 const selectors = v.object({ selectors: strings });
+
+function isPattern(given: string): boolean {
+  try {
+    return Boolean(new RegExp(given));
+  } catch {
+    return false;
+  }
+}
 
 type ParamSchemas<Methods extends Record<string, { params: unknown }>> = {
   readonly [M in keyof Methods]: v.GenericSchema<unknown, Methods[M]['params']>;

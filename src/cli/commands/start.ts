@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { resolveApp } from '../../config/resolve-app.ts';
 import type { AppSpec } from '../../domain/app-spec.ts';
-import { parseSelector, select } from '../../domain/selector.ts';
 import { UpkeepError } from '../../protocol/errors.ts';
 import type { Outcome } from '../../protocol/messages.ts';
 import { appsFromFile, namesFile, originOf, resolveContext } from '../apps-from-file.ts';
@@ -96,7 +95,12 @@ async function isRegistered(context: Context, target: string, options: Options):
   // A daemon that is gone knows it, too: from the state that it has left.
   const client = existsSync(context.home.state) ? await context.connect() : await context.connectRunning();
   if (!client) return false;
-  return select(parseSelector(target), await client.call('list', {})).length > 0;
+  try {
+    return (await client.call('describe', { selectors: [target] })).length > 0;
+  } catch (error) {
+    if (error instanceof UpkeepError && error.code === 'APP_NOT_FOUND') return false;
+    throw error;
+  }
 }
 
 function specFromFlags(context: Context, target: string, options: Options): AppSpec {
