@@ -7,6 +7,10 @@ import * as failures from './cases/failures.mjs';
 import * as idleCpu from './cases/idle-cpu.mjs';
 import * as keepAlive from './cases/keep-alive.mjs';
 import * as list from './cases/list.mjs';
+import * as logsFormats from './cases/logs-formats.mjs';
+import * as logsLine from './cases/logs-line.mjs';
+import * as logsMany from './cases/logs-many.mjs';
+import * as logsTail from './cases/logs-tail.mjs';
 import * as memory from './cases/memory.mjs';
 import * as newConnections from './cases/new-connections.mjs';
 import * as recover from './cases/recover.mjs';
@@ -34,6 +38,10 @@ const cases = new Map([
   ['blocked-worker', blockedWorker],
   ['reload', reload],
   ['failures', failures],
+  ['logs-line', logsLine],
+  ['logs-many', logsMany],
+  ['logs-formats', logsFormats],
+  ['logs-tail', logsTail],
 ]);
 
 const usage = `node bench/run.mjs [case ...] [--rounds N] [--sides ${sideNames.join(',')}] [--json]

@@ -7,7 +7,7 @@ import { runCommand } from './command.mjs';
 import { baseEnvironment } from './environment.mjs';
 import { freePort } from './free-port.mjs';
 import { createHub } from './hub.mjs';
-import { killAll, processesOf, untilGone } from './processes.mjs';
+import { commandLine, killAll, processesOf, untilGone } from './processes.mjs';
 
 const MANY_LIMIT_MS = 180_000;
 const KILL_LIMIT_MS = 30_000;
@@ -46,6 +46,10 @@ export const managerSide = ({ name, argv, homeVariable }) => ({
     return {
       name,
       hub,
+      run,
+      /** The processes that read what apps write. */
+      logPids: () =>
+        processesOf(homeVariable, home).filter((pid) => /^(upkeep supervisor|PM2 v)/.test(commandLine(pid))),
       list: () => run(['list']),
       startOne: () => start([helloApp, '--name', 'hello']),
       startMany: (count) => {

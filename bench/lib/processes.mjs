@@ -59,6 +59,18 @@ export const untilGone = async (pids) => {
   }
 };
 
+export const commandLine = (pid) => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+  } catch {
+    return '';
+  }
+};
+
+/** The most memory that they ever held, in MB. */
+export const peakMemory = (pids) =>
+  sum(pids, (pid) => Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024);
+
 /** Memory that would be free again if the process ended, in MB. */
 export const privateMemory = (pids) =>
   sum(pids, (pid) => {

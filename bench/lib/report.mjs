@@ -14,7 +14,7 @@ export const toRows = (name, { measures }, samples) =>
         sides[side] = { median: median(values), low, high, samples: values };
       }
       const ratio = (against) =>
-        sides.upkeep && sides[against] ? sides.upkeep.median / sides[against].median : undefined;
+        sides.upkeep && sides[against]?.median ? sides.upkeep.median / sides[against].median : undefined;
       return {
         case: name,
         measure: label,

@@ -3,6 +3,8 @@ import { UpkeepError } from '../protocol/errors.ts';
 import type { Options } from './command.ts';
 
 const DEFAULT_LINES = 15;
+/** They are held in memory. */
+const MOST_LINES = 1_000_000;
 
 /** Which lines `logs` is asked for. */
 export interface LogQuery {
@@ -35,7 +37,12 @@ function textOf(option: unknown): string | null {
 
 function lineCount(given: unknown): number | null {
   if (given === undefined) return null;
-  if (typeof given === 'string' && /^\d{1,9}$/.test(given)) return Number(given);
+  if (typeof given === 'string' && /^\d+$/.test(given)) {
+    if (Number(given) <= MOST_LINES) return Number(given);
+    throw new UpkeepError('USAGE', `--lines: expected at most ${MOST_LINES}, got ${given}`, {
+      hint: '--since shows all since a time, however many',
+    });
+  }
   throw new UpkeepError('USAGE', `--lines takes a number, got ${JSON.stringify(given)}`);
 }
 

@@ -49,11 +49,11 @@ export function logStore(
     reopen: () => files.reopen(),
     leave: () => {
       for (const capture of captures) capture.leave();
-      files.close();
+      return files.close();
     },
     close: () => {
       fifos.close();
-      files.close();
+      return files.close();
     },
   };
 }
@@ -184,8 +184,11 @@ class FileCapture implements LogCapture {
     this.#outReader.leave();
     this.#errReader.leave();
     const held: Held = { out: this.#out.take().map(encode), err: this.#err.take().map(encode) };
-    if ([...held.out, ...held.err].some((text) => text !== '')) {
-      writeFileSync(heldPath(this.pipes.out), JSON.stringify(held), { mode: 0o600 });
+    try {
+      if ([...held.out, ...held.err].some((text) => text !== ''))
+        writeFileSync(heldPath(this.pipes.out), JSON.stringify(held), { mode: 0o600 });
+    } catch {
+      // A part of a line is lost: the disk is full, say.
     }
     this.#closeFiles();
   }

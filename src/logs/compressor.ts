@@ -83,6 +83,7 @@ async function replace(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
-function partOf(path: string): string {
+/** Where it is written until it is complete. */
+export function partOf(path: string): string {
   return `${path}.gz.part`;
 }

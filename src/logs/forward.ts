@@ -82,7 +82,8 @@ export class Forward {
   #send(lines: Buffer): void {
     const stream = this.#stream;
     if (stream === null || stream.writableLength > WAITING_BYTES) {
-      this.#lose(stream === null ? 'not connected' : 'it takes nothing');
+      // Not connected: why, is known.
+      this.#lose(stream === null ? this.#loss.reason : 'it takes nothing');
       this.#loss.count(lines, 0);
       return;
     }
@@ -107,7 +108,9 @@ export class Forward {
     stream.on('error', (error: NodeJS.ErrnoException) => this.#lose(error.code ?? error.message));
     stream.once('close', () => {
       this.#stream = null;
-      if (!this.#closed) this.#timer = setTimeout(() => this.#open(), RECONNECT_MS).unref();
+      if (this.#closed) return;
+      if (this.#loss.since === null) this.#lose('it has closed the connection');
+      this.#timer = setTimeout(() => this.#open(), RECONNECT_MS).unref();
     });
   }
 }
@@ -125,7 +128,8 @@ export function journal({ spec, id, stream }: Origin, path: string = JOURNAL): T
   return {
     name: 'journald',
     open: () => {
-      const socket = connect(path);
+      // It shuts its own direction down at once.
+      const socket = connect({ path, allowHalfOpen: true });
       socket.unref();
       socket.write(header);
       return socket;

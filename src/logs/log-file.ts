@@ -136,10 +136,12 @@ export class LogFile {
     this.#file.flushTimes();
   }
 
-  close(): void {
+  /** @returns when all is written, where some still waits for the disk. */
+  close(): Promise<void> | null {
     this.#endOpenLine();
-    if (this.#queue !== null) this.#queue.close();
-    else this.#file.close();
+    if (this.#queue !== null) return this.#queue.close();
+    this.#file.close();
+    return null;
   }
 
   #endOpenLine(): void {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppSpec } from '../domain/app-spec.ts';
 import { trustedPath } from '../protocol/trusted-path.ts';
 import { Compressor } from './compressor.ts';
@@ -10,6 +11,8 @@ const TICK_MS = 60_000;
 /** A disk that is full is tried again this often, also when nothing is written. */
 const LOSING_TICK_MS = 1000;
 const TIMES_MS = 50;
+/** So long is waited at the end for a disk that is slow. */
+const LAST_WRITES_MS = 2000;
 
 /** All log files that this process writes to, each opened once. */
 export class LogFiles {
@@ -18,6 +21,7 @@ export class LogFiles {
   readonly #compressor = new Compressor();
   readonly #now: () => number;
   readonly #dirty = new Set<LogFile>();
+  readonly #closing = new Set<Promise<void>>();
   #timesTimer: NodeJS.Timeout | null = null;
   #losingTimer: NodeJS.Timeout | null = null;
   #ticker: NodeJS.Timeout | null = null;
@@ -57,7 +61,11 @@ export class LogFiles {
     writer.close();
     const { file } = writer;
     if (file.isUsed) return;
-    file.close();
+    const closing = file.close();
+    if (closing !== null) {
+      this.#closing.add(closing);
+      void closing.then(() => this.#closing.delete(closing));
+    }
     this.#dirty.delete(file);
     this.#files.delete(file.path);
   }
@@ -67,10 +75,12 @@ export class LogFiles {
     for (const { file } of this.#files.values()) file.reopen();
   }
 
-  close(): void {
+  /** @returns when all is written, or the disk is too slow for that. */
+  async close(): Promise<void> {
     for (const timer of [this.#timesTimer, this.#losingTimer, this.#ticker]) if (timer) clearTimeout(timer);
     for (const keeper of this.#keepers.values()) keeper.close();
     this.#compressor.close();
+    await Promise.race([Promise.all(this.#closing), sleep(LAST_WRITES_MS, undefined, { ref: false })]);
   }
 
   #tick(): void {

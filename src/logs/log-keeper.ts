@@ -1,9 +1,9 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, extname } from 'node:path';
 import type { LogSpec } from '../domain/app-spec.ts';
-import type { Compressor } from './compressor.ts';
+import { type Compressor, partOf } from './compressor.ts';
 import { expired, type SizedSegment } from './retention.ts';
-import { segmentsIn } from './segments.ts';
+import { realLog, segmentsIn } from './segments.ts';
 import { timesPath } from './times.ts';
 
 /** A file is compressed when it was set aside so long ago: until then others may still write to it, and many never live that long. */
@@ -67,7 +67,7 @@ export class LogKeeper {
 
 /** Of all instances of an app, those that are gone too. */
 export async function sizedSegments({ out, error, combined }: LogSpec): Promise<readonly SizedSegment[]> {
-  const logs = [...new Set([out, error, combined])].filter((path) => path !== null);
+  const logs = [...new Set([out, error, combined].filter((path) => path !== null).map(realLog))];
   const found = new Map<string, SizedSegment>();
   for (const folder of new Set(logs.map((path) => dirname(path)))) {
     const bases = logs.filter((path) => dirname(path) === folder).map((path) => basename(path));
@@ -95,4 +95,6 @@ function isInstanceOf(name: string, base: string): boolean {
 export async function removeSegment({ path }: SizedSegment): Promise<void> {
   await rm(path, { force: true });
   await rm(timesPath(path), { force: true });
+  // Left by a gzip whose supervisor was killed.
+  await rm(partOf(path), { force: true });
 }

@@ -1,9 +1,12 @@
-import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { Position } from './follow.ts';
 import { lineStartOf } from './line-start.ts';
 import { fileChunks, gunzipped, LineClock, LineReader, type LogLine, linesBackwards } from './read-lines.ts';
-import { type Segment, segmentsOf } from './segments.ts';
+import { rotatedOf, type Segment } from './segments.ts';
 import { TimesReader } from './times.ts';
+
+/** A log that is set aside all the time is taken as it is after so many looks. */
+const MOST_TRIES = 10;
 
 /** Which lines of a log are wanted. Times are in milliseconds since the epoch. */
 export interface Wanted {
@@ -18,46 +21,52 @@ interface Opened {
   readonly fd: number | null;
   readonly size: number;
   readonly times: TimesReader;
+  /** When lines were written of which nothing else is known. */
   readonly earliest: number;
 }
 
-/** All files of a log at one moment: what is set aside, compressed or removed later changes nothing of it. */
+/** A log at one moment: what is written or set aside later is not in it. */
 export class LogSnapshot {
   readonly takenAt: number = Date.now();
-  readonly #files: readonly Opened[];
-  readonly #lastRotation: number;
+  /** The file that is written to; null where there is none. */
+  readonly #current: Opened | null;
+  /** The oldest first. */
+  readonly #rotated: readonly Segment[];
 
   /** @param wholeLines a line that has not ended does not count yet. */
   constructor(log: string, wholeLines: boolean) {
-    const segments = settledSegments(log);
-    this.#files = segments.flatMap((segment) => open(segment, wholeLines) ?? []);
-    this.#lastRotation = segments.at(-2)?.rotatedAt ?? 0;
+    for (let tries = 0; ; tries++) {
+      const before = rotatedOf(log).at(-1)?.path;
+      const current = open({ path: log, log, rotatedAt: null, gz: false }, wholeLines);
+      const rotated = rotatedOf(log);
+      if (before === rotated.at(-1)?.path || tries === MOST_TRIES) {
+        this.#current = current;
+        this.#rotated = rotated;
+        return;
+      }
+      // It was set aside just then.
+      if (current) close(current);
+    }
   }
 
   /** Where what comes later begins; null where there is no file that is written to. */
   get end(): Position | null {
-    const last = this.#files.at(-1);
-    if (!last || last.segment.rotatedAt !== null || last.fd === null) return null;
-    return { inode: fstatSync(last.fd).ino, offset: last.size, lastRotation: this.#lastRotation };
+    if (this.#current === null || this.#current.fd === null) return null;
+    const { ino: inode } = fstatSync(this.#current.fd);
+    return { inode, offset: this.#current.size, lastRotation: this.#rotated.at(-1)?.rotatedAt ?? 0 };
   }
 
   /** The last lines that are wanted, read from the end so that the size of the log does not matter. */
   async tail(count: number, wanted: Wanted): Promise<readonly LogLine[]> {
     const blocks: (readonly LogLine[])[] = [];
     let missing = count;
-    for (const file of this.#files.toReversed()) {
-      if (missing === 0 || !mayHold(file, wanted)) break;
-      if (file.fd === null) {
-        const lines = await lastOf(this.#forwards(file, wanted), missing);
-        blocks.unshift(lines);
-        missing -= lines.length;
-        continue;
-      }
-      for (const block of linesBackwards(file.fd, file.size, new LineClock(file.times, () => file.earliest))) {
+    if (count === 0) return [];
+    for (const file of this.#files(wanted, 'newest first')) {
+      for await (const block of backwards(file, missing, wanted)) {
         const lines = block.filter((line) => isWanted(line, wanted)).slice(-missing);
         blocks.unshift(lines);
         missing -= lines.length;
-        if (missing === 0) break;
+        if (missing === 0) return blocks.flat();
         if (wanted.since !== null && (block[0]?.time ?? 0) < wanted.since) return blocks.flat();
       }
     }
@@ -66,40 +75,48 @@ export class LogSnapshot {
 
   /** All lines that are wanted, from the oldest on. */
   async *lines(wanted: Wanted): AsyncGenerator<readonly LogLine[]> {
-    for (const file of this.#files) if (mayHold(file, wanted)) yield* this.#forwards(file, wanted);
+    for (const file of this.#files(wanted, 'oldest first')) yield* forwards(file, wanted);
   }
 
   close(): void {
-    for (const { fd, times } of this.#files) {
-      if (fd !== null) closeSync(fd);
-      times.close();
-    }
+    if (this.#current) close(this.#current);
   }
 
-  async *#forwards({ segment, fd, size, times, earliest }: Opened, wanted: Wanted): AsyncGenerator<LogLine[]> {
-    const from = wanted.since === null ? 0 : times.offsetOf(wanted.since);
-    const reader = new LineReader(new LineClock(times, () => earliest), from);
-    for await (const chunk of fd === null ? gunzipped(segment.path, from) : fileChunks(fd, from, size)) {
-      const lines = reader.push(chunk).filter((line) => isWanted(line, wanted));
-      if (lines.length > 0) yield lines;
+  /** Each is open only until the next is asked for. */
+  *#files({ since }: Wanted, order: 'oldest first' | 'newest first'): Generator<Opened> {
+    const rotated = this.#rotated.filter(({ rotatedAt }) => since === null || (rotatedAt ?? 0) >= since);
+    if (order === 'newest first' && this.#current) yield this.#current;
+    for (const segment of order === 'oldest first' ? rotated : rotated.toReversed()) {
+      const file = open(segment, false);
+      if (!file) continue;
+      try {
+        yield file;
+      } finally {
+        close(file);
+      }
     }
-    const last = reader.flush().filter((line) => isWanted(line, wanted));
-    if (last.length > 0) yield last;
+    if (order === 'oldest first' && this.#current) yield this.#current;
   }
 }
 
-/** Of a log that is being set aside just now, it is looked twice. */
-function settledSegments(log: string): readonly Segment[] {
-  for (let tries = 0; ; tries++) {
-    const segments = segmentsOf(log);
-    const inode = statSync(log, { throwIfNoEntry: false })?.ino;
-    const again = segmentsOf(log);
-    if (tries === 10 || (segments.at(-2)?.path === again.at(-2)?.path && inode === inodeOf(log))) return again;
+async function* forwards(
+  { segment, fd, size, times, earliest }: Opened,
+  wanted: Wanted,
+): AsyncGenerator<readonly LogLine[]> {
+  const from = wanted.since === null ? 0 : times.offsetOf(wanted.since);
+  const reader = new LineReader(new LineClock(times, () => earliest), from);
+  for await (const chunk of fd === null ? gunzipped(segment.path, from) : fileChunks(fd, from, size)) {
+    const lines = reader.push(chunk).filter((line) => isWanted(line, wanted));
+    if (lines.length > 0) yield lines;
   }
+  const last = reader.flush().filter((line) => isWanted(line, wanted));
+  if (last.length > 0) yield last;
 }
 
-function inodeOf(path: string): number | undefined {
-  return statSync(path, { throwIfNoEntry: false })?.ino;
+/** Blocks of lines, the last one first; of what is compressed, so many of the wanted ones in one block. */
+async function* backwards(file: Opened, count: number, wanted: Wanted): AsyncGenerator<readonly LogLine[]> {
+  if (file.fd === null) yield await lastOf(forwards(file, wanted), count);
+  else yield* linesBackwards(file.fd, file.size, new LineClock(file.times, () => file.earliest));
 }
 
 /** @returns null for what is gone. */
@@ -109,22 +126,22 @@ function open(segment: Segment, wholeLines: boolean): Opened | null {
     const { size, ino, birthtimeMs, mtimeMs } = fstatSync(fd);
     if (!segment.gz) {
       const earliest = Math.min(birthtimeMs || mtimeMs, segment.rotatedAt ?? Infinity);
-      const end = wholeLines && segment.rotatedAt === null ? lineStartOf(fd, size) : size;
+      const end = wholeLines ? lineStartOf(fd, size) : size;
       return { segment, fd, size: end, times: new TimesReader(segment.path, ino), earliest };
     }
     closeSync(fd);
     return { segment, fd: null, size, times: new TimesReader(segment.path, null), earliest: segment.rotatedAt ?? 0 };
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     // Compressed since it was looked for.
     if (segment.gz || segment.rotatedAt === null) return null;
     return open({ ...segment, path: `${segment.path}.gz`, gz: true }, wholeLines);
   }
 }
 
-function mayHold({ segment }: Opened, { since }: Wanted): boolean {
-  return since === null || segment.rotatedAt === null || segment.rotatedAt >= since;
+function close({ fd, times }: Opened): void {
+  if (fd !== null) closeSync(fd);
+  times.close();
 }
 
 function isWanted({ time, text }: LogLine, { since, until, matches }: Wanted): boolean {

@@ -2,17 +2,17 @@ import { closeSync, constants, copyFileSync, fstatSync, ftruncateSync, rmSync } 
 import { readdir, stat } from 'node:fs/promises';
 import type { LogSpec } from '../domain/app-spec.ts';
 import type { LogPath } from '../protocol/messages.ts';
-import { openTrusted } from '../protocol/trusted-path.ts';
+import { openTrusted, trustedPath } from '../protocol/trusted-path.ts';
 import { removeSegment, sizedSegments } from './log-keeper.ts';
 import { expired, type SizedSegment } from './retention.ts';
-import { realLog, rotatedOf, segmentsIn } from './segments.ts';
+import { rotatedOf, segmentsIn } from './segments.ts';
 import { timesPath } from './times.ts';
 
 /** Empties logs, and removes what was set aside of them. @returns those that are there. */
 export function emptyLogs(logs: readonly LogPath[]): readonly string[] {
   return logs.flatMap(({ path, appUid }) => {
     if (path.startsWith('/dev/')) return [];
-    for (const rotated of rotatedOf(realLog(path))) {
+    for (const rotated of rotatedOf(trustedPath(path, appUid))) {
       rmSync(rotated.path, { force: true });
       rmSync(timesPath(rotated.path), { force: true });
     }

@@ -55,7 +55,7 @@ export interface FileWorld {
 export class RotatingFile {
   readonly path: string;
   readonly lost: Loss = new Loss();
-  options: FileOptions;
+  #options: FileOptions;
   readonly #world: FileWorld;
   #fd: number | null = null;
   #times: TimesWriter | null = null;
@@ -79,12 +79,22 @@ export class RotatingFile {
   /** @throws Error that names the path, where it cannot be written to for a reason that stays. */
   constructor(path: string, options: FileOptions, world: FileWorld) {
     this.path = path;
-    this.options = options;
+    this.#options = options;
     this.#world = world;
     const error = this.#open(world.now());
     if (error !== null && !PASSING.has(codeOf(error))) {
       throw new Error(`cannot write the log file ${path}: ${codeOf(error)}`, { cause: error });
     }
+  }
+
+  get options(): FileOptions {
+    return this.#options;
+  }
+
+  set options(options: FileOptions) {
+    const { interval } = options.rotation;
+    if (interval !== this.#options.rotation.interval) this.#rotateAt = nextRotation(interval, this.#world.now());
+    this.#options = options;
   }
 
   /** @param bytes only valid during the call. */
@@ -189,7 +199,7 @@ export class RotatingFile {
   }
 
   #room(bytes: Buffer, at: number, now: number): number {
-    const { maxBytes, interval } = this.options.rotation;
+    const { maxBytes, interval } = this.#options.rotation;
     if (now >= this.#rotateAt && this.#size === 0) this.#rotateAt = nextRotation(interval, now);
     const limit = now >= this.#rotateAt ? this.#lineStart : maxBytes;
     if (limit === null || !this.#regular || now < this.#rotateNotBefore) return bytes.length;
@@ -241,7 +251,7 @@ export class RotatingFile {
   #recover(now: number): boolean {
     if (!this.lost.retries(now)) return false;
     if (this.#fd === null && this.#open(now) !== null) return false;
-    const note = this.options.note(this.lost.text(now));
+    const note = this.#options.note(this.lost.text(now));
     const at = this.#size;
     try {
       const written = writeSync(this.#fd as number, note);
@@ -328,7 +338,7 @@ export class RotatingFile {
       this.#lineStart = this.#regular ? this.#findLineStart(stat.size) : stat.size;
       this.#checkedAt = now;
       const began = stat.birthtimeMs > 0 && stat.size > 0 ? stat.birthtimeMs : now;
-      this.#rotateAt = this.#regular ? nextRotation(this.options.rotation.interval, began) : Number.POSITIVE_INFINITY;
+      this.#rotateAt = this.#regular ? nextRotation(this.#options.rotation.interval, began) : Number.POSITIVE_INFINITY;
       if (this.#regular) this.#openTimes(stat);
       return null;
     } catch (error) {
@@ -340,7 +350,7 @@ export class RotatingFile {
   }
 
   #openAs(flags: number): number {
-    return openTrusted(this.path, flags, this.options.appUid);
+    return openTrusted(this.path, flags, this.#options.appUid);
   }
 
   #findLineStart(size: number): number {
@@ -358,7 +368,7 @@ export class RotatingFile {
 
   #openTimes({ ino, size }: Stats): void {
     this.#times?.close();
-    this.#times = new TimesWriter(this.path, ino, size, this.options.appUid);
+    this.#times = new TimesWriter(this.path, ino, size, this.#options.appUid);
   }
 
   #closeFile(): void {

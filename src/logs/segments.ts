@@ -21,12 +21,7 @@ export function realLog(path: string): string {
   }
 }
 
-/** The files of a log, the oldest first; the one that is written to is the last, also when it is not there yet. */
-export function segmentsOf(log: string): readonly Segment[] {
-  return [...rotatedOf(log), { path: log, log, rotatedAt: null, gz: false }];
-}
-
-/** Those that were set aside, the oldest first. */
+/** What was set aside of a log, the oldest first. */
 export function rotatedOf(log: string): readonly Segment[] {
   const name = basename(log);
   return segmentsIn(dirname(log), namesIn(dirname(log)), (base) => base === name).filter(

@@ -14,7 +14,7 @@ export class WriteQueue {
   readonly #queue: Buffer[] = [];
   #bytes = 0;
   #busy = false;
-  #closing = false;
+  #onClosed: (() => void) | null = null;
 
   constructor(file: QueuedFile, mostBytes: number, now: () => number) {
     this.#file = file;
@@ -42,16 +42,19 @@ export class WriteQueue {
     this.#pump();
   }
 
-  /** Nothing more comes; the file is closed when all is written. */
-  close(): void {
-    this.#closing = true;
-    if (!this.#busy) this.#finish();
+  /** Nothing more comes. @returns when all is written and the file is closed. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onClosed = resolve;
+      if (!this.#busy) this.#finish();
+    });
   }
 
   #finish(): void {
     for (const bytes of this.#queue.splice(0)) this.#file.append(bytes);
     if (this.#dropped.since !== null) this.#file.append(this.#note());
     this.#file.close();
+    this.#onClosed?.();
   }
 
   /** In order: before what comes after it. */
@@ -79,7 +82,7 @@ export class WriteQueue {
     this.#file.appendLater(bytes, () => {
       this.#busy = false;
       this.#bytes -= bytes.length;
-      if (this.#closing) this.#finish();
+      if (this.#onClosed) this.#finish();
       else this.#pump();
     });
   }

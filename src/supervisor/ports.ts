@@ -137,12 +137,12 @@ export interface LogStore {
   readonly open: (spec: AppSpec, slot: Slot, pipes?: Pipes | null) => LogCapture;
   /** Ends whatever holds pipes that other supervisors have left, those excepted that are kept; then removes them. */
   readonly sweep: (kept: readonly Pipes[]) => Promise<void>;
-  /** Removes what was kept ready and not used. */
-  readonly close: () => void;
+  /** Removes what was kept ready and not used. @returns when what was read is written, or the disk is too slow for that. */
+  readonly close: () => Promise<void>;
   /** Looks for each file by its name, as after another program has moved it away. */
   readonly reopen: () => void;
-  /** Leaves everything as it is to the next supervisor, and reads no more. */
-  readonly leave: () => void;
+  /** Reads no more, and leaves everything as it is to the next supervisor. @returns as `close`. */
+  readonly leave: () => Promise<void>;
 }
 
 /** Paths of the named pipes that are an instance's stdout and stderr. */

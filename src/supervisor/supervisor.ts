@@ -75,8 +75,8 @@ export class Supervisor {
     // What is not on record would be lost: it fails here, before anything is given up.
     this.#ports.ledger.write(HANDED_OVER, null);
     await this.#ports.launcher.quiesce();
-    this.#ports.logs.leave();
     this.#ports.ledger.write(HANDED_OVER, true);
+    await this.#ports.logs.leave();
   }
 
   reopenLogs(): void {
@@ -175,7 +175,7 @@ export class Supervisor {
     const alive = all.filter(({ instance }) => pidOf(instance) !== null);
     await Promise.all(all.map((managed) => takeDown(this.#ports, managed, 'final')));
     for (const managed of all) managed.dispose();
-    this.#ports.logs.close();
+    await this.#ports.logs.close();
     this.#ports.ledger.remove();
     return alive.length;
   }

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { segmentsOf } from '../../src/logs/segments.ts';
+import { rotatedOf } from '../../src/logs/segments.ts';
+
+/** What was set aside first. */
+function filesOf(log: string): readonly { readonly path: string; readonly gz: boolean }[] {
+  return [...rotatedOf(log), { path: log, gz: false }];
+}
 
 /** All that a log holds, what was set aside of it first. */
 export function wholeLog(path: string): string {
-  const parts = segmentsOf(path).map((segment) => {
+  const parts = filesOf(path).map((segment) => {
     try {
       const bytes = readFileSync(segment.path);
       return segment.gz ? gunzipSync(bytes) : bytes;
@@ -20,7 +25,7 @@ export function wholeLog(path: string): string {
 
 /** How much the files of a log take. */
 export function logBytes(path: string): number {
-  const sizes = segmentsOf(path).map((segment) => statSync(segment.path, { throwIfNoEntry: false })?.size ?? 0);
+  const sizes = filesOf(path).map((segment) => statSync(segment.path, { throwIfNoEntry: false })?.size ?? 0);
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 

@@ -231,7 +231,7 @@ class FakeLauncher implements Launcher {
 }
 
 class FakeLogs implements LogStore {
-  close(): void {}
+  async close(): Promise<void> {}
 
   reopened = 0;
   readonly reopen = (): void => {
@@ -239,7 +239,7 @@ class FakeLogs implements LogStore {
   };
 
   left = false;
-  readonly leave = (): void => {
+  readonly leave = async (): Promise<void> => {
     this.left = true;
   };
 

@@ -292,7 +292,7 @@ describe('the next supervisor', () => {
       const { outFd, close } = first.descriptors();
       writeSync(outFd, before);
       while (read() === '') await new Promise((resolve) => setImmediate(resolve));
-      store.leave();
+      await store.leave();
       const held = readdirSync(run).filter((entry) => entry.endsWith('.held'));
       if (killed) for (const entry of held) rmSync(join(run, entry));
       writeSync(outFd, meanwhile);
@@ -324,11 +324,11 @@ describe('the next supervisor', () => {
     });
   }
 
-  test('tells of a gap once in each file', (t) => {
+  test('tells of a gap once in each file', async (t) => {
     const { store, run, open, read, paths, folder } = logs(t);
     const combined = join(folder, 'logs/all.log');
     const first = [open({ combined }, 0), open({ combined }, 1)];
-    store.leave();
+    await store.leave();
     const next = logStore(run, 'test', async () => {});
     for (const [index, { pipes }] of first.entries()) open({ combined }, index, pipes, next).noteGap(KILLED);
     for (const path of [paths.out, paths.error, combined]) assert.equal(read(path), `upkeep: ${KILLED}\n`);

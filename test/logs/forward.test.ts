@@ -18,7 +18,7 @@ async function server(
 ): Promise<{ text: () => string; port: number; server: Server }> {
   let text = '';
   const sockets = new Set<Socket>();
-  const made = createServer((socket) => {
+  const made = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.setEncoding('utf8').on('data', (chunk) => {
       text += chunk;
@@ -48,8 +48,12 @@ async function until(holds: () => boolean): Promise<void> {
 describe('the journal', () => {
   test('gets a header, then whole lines', async (t) => {
     const path = join(tempFolder(t), 'stdout');
-    const { text } = await server(t, path);
+    const { text, server: journald } = await server(t, path);
+    // As journald does.
+    journald.on('connection', (socket: Socket) => socket.end());
     const out = forward(t, journal(origin('err'), path));
+    await once(journald, 'connection');
+    await sleep(20);
     out.write(Buffer.from('a\nhalf '));
     out.write(Buffer.from('line\nlast'));
     out.flush();

@@ -128,16 +128,27 @@ describe('a time', () => {
 });
 
 describe('a snapshot', () => {
-  test('is of one moment: what comes later is not in it, what is moved or removed is', async (t) => {
+  test('is of one moment: what is written or set aside later is not in it', async (t) => {
     const log = logOf(t, ['a\n', 'b\n', 'c\n']);
     const snapshot = new LogSnapshot(log, false);
     appendFileSync(log, 'd\n');
     renameSync(log, rotatedPath(log, START + 10 * DAY));
-    rmSync(rotatedPath(log, START + DAY));
     assert.deepEqual(
       (await snapshot.tail(10, ALL)).map(({ text }) => text),
       ['a', 'b', 'c'],
     );
+    snapshot.close();
+  });
+
+  test('has what is compressed meanwhile, and does without what is removed', async (t) => {
+    const log = logOf(t, ['a\n', 'b\n', 'c\n']);
+    const snapshot = new LogSnapshot(log, false);
+    rmSync(rotatedPath(log, START + DAY));
+    const second = rotatedPath(log, START + 2 * DAY);
+    writeFileSync(`${second}.gz`, gzipSync('b\n'));
+    rmSync(second);
+    const texts = (await snapshot.tail(10, ALL)).map(({ text }) => text);
+    assert.deepEqual(texts, ['b', 'c']);
     snapshot.close();
   });
 

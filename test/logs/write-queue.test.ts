@@ -76,12 +76,13 @@ describe('WriteQueue', () => {
     assert.equal(text(), 'a\nb\n');
   });
 
-  test('writes what waits when it is closed, after what is being written', () => {
+  test('writes what waits when it is closed, after what is being written', async () => {
     const { queue, push, write, text, closed } = slowFile(100);
     for (const line of ['a\n', 'b\n', 'c\n']) push(line);
-    queue.close();
+    const end = queue.close();
     assert.equal(closed(), 0);
     write();
+    await end;
     assert.equal(text(), 'a\nb\nc\n');
     assert.equal(closed(), 1);
   });

@@ -26,7 +26,7 @@ export const logs: Run = async (context, targets, options) => {
   };
   const followed = await showPast(sources, query, show, context.signal);
   if (!query.follow) return 0;
-  if (sources.length === 0) context.out.note('nothing is logged yet; waiting');
+  if (sources.length === 0) context.out.note('there are no log files yet, or none are kept; waiting');
   const follow = new Follow(context, selectors, query, show);
   for (const [source, beginning] of followed) follow.add(source, beginning);
   await follow.run();

@@ -1,0 +1,198 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gunzipSync } from 'node:zlib';
+import { closeLater, throwIfInterrupted } from './cleanup.mjs';
+import { baseEnvironment } from './environment.mjs';
+import { killHard } from './processes.mjs';
+
+const apps = join(dirname(import.meta.dirname), 'apps');
+const LINE = /^(\d{9}) the quick brown fox jumps over the lazy dog, and runs on until the line is full \.$/;
+const LIMIT_MS = 120_000;
+const POLL_MS = 5;
+
+export const whyNoWriter = async () => {
+  try {
+    execFileSync('cc', ['--version'], { stdio: 'ignore' });
+    return undefined;
+  } catch {
+    return 'there is no C compiler (cc) for the program that writes the lines';
+  }
+};
+
+/** A folder with the program that writes lines, while it is used. */
+export const withWriter = async (use) => {
+  const folder = mkdtempSync(join(tmpdir(), 'upkeep-bench-logs-'));
+  const remove = closeLater(async () => rmSync(folder, { recursive: true, force: true }));
+  try {
+    const writer = join(folder, 'writes-lines');
+    execFileSync('cc', ['-O2', '-o', writer, join(apps, 'writes-lines.c')]);
+    return await use({ folder, writer });
+  } finally {
+    await remove();
+  }
+};
+
+/** The files of a log, what was set aside first; pm2 knows none of that. */
+const filesOf = (log) => {
+  const name = basename(log);
+  const files = existsSync(dirname(log)) ? readdirSync(dirname(log)) : [];
+  const rotated = files.filter((file) => file.startsWith(`${name}.2`) && !file.endsWith('.part')).toSorted();
+  return [...rotated.map((file) => join(dirname(log), file)), ...(files.includes(name) ? [log] : [])];
+};
+
+const bytesOf = (log) =>
+  filesOf(log).reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);
+
+/** How the lines in a log differ from those that were written. `message` takes the line out of what the log has. */
+export const checkLines = (log, count, message = (line) => line) => {
+  const seen = new Uint8Array(count + 1);
+  const report = { lost: 0, doubled: 0, torn: 0, disordered: 0, notes: 0 };
+  let rest = '';
+  let last = 0;
+  for (const file of filesOf(log)) {
+    const bytes = readFileSync(file);
+    const lines = (rest + (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString()).split('\n');
+    rest = lines.pop();
+    for (const line of lines) {
+      const text = message(line);
+      if (text.startsWith('upkeep: ')) report.notes += 1;
+      else {
+        const number = Number(LINE.exec(text)?.[1]);
+        if (!(number <= count)) report.torn += 1;
+        else {
+          report.doubled += seen[number];
+          seen[number] = 1;
+          if (number < last) report.disordered += 1;
+          last = number;
+        }
+      }
+    }
+  }
+  for (let number = 1; number <= count; number += 1) report.lost += 1 - seen[number];
+  return report;
+};
+
+const until = async (holds, what) => {
+  const deadline = performance.now() + LIMIT_MS;
+  while (!holds()) {
+    throwIfInterrupted();
+    if (performance.now() > deadline) throw new Error(`not within ${LIMIT_MS} ms: ${what()}`);
+    await sleep(POLL_MS);
+  }
+};
+
+/** All lines have the same length, whatever the format. */
+const isComplete = (log, count) => {
+  const [first] = filesOf(log);
+  if (first === undefined) return false;
+  const fd = openSync(first, 'r');
+  const start = Buffer.alloc(4096);
+  const length = start.subarray(0, readSync(fd, start)).indexOf(10) + 1;
+  closeSync(fd);
+  return length > 0 && bytesOf(log) >= length * count;
+};
+
+/** Lets writers that are ready begin at once, and waits until all that they write is in their logs. @returns the time. */
+const timeWriters = async ({ logs, count, go }) => {
+  const names = logs.map(nameOf);
+  await until(
+    () => names.every((name) => existsSync(`${name}.ready`)),
+    () => 'the start of all writers',
+  );
+  writeFileSync(go, '');
+  await until(
+    () => logs.every((log) => isComplete(log, count)),
+    () => `${logs.map(bytesOf).join(', ')} bytes are there`,
+  );
+  const at = performance.timeOrigin + performance.now();
+  const began = (name) => (existsSync(name) ? Number(readFileSync(name, 'utf8')) : 0);
+  await until(
+    () => names.every(began),
+    () => 'the end of all writers',
+  );
+  return at - Math.min(...names.map(began));
+};
+
+const nameOf = (log) => `${log}.writer`;
+const logsIn = (folder, instances) => Array.from({ length: instances }, (_, index) => join(folder, `${index}.log`));
+
+/** The lines per second of all writers together, without a manager: straight into files, or by the least that reads pipes. */
+export const writeBare = async ({ writer, folder, count, chunk, instances, throughPipes }) => {
+  const own = mkdtempSync(join(folder, 'bare-'));
+  const go = join(own, 'go');
+  const logs = logsIn(own, instances);
+  const pipes = logs.map((log) => `${log}.fifo`);
+  const started = [];
+  try {
+    if (throughPipes) {
+      execFileSync('mkfifo', pipes);
+      const args = [join(apps, 'reads-pipes.cjs'), ...pipes.flatMap((pipe, index) => [pipe, logs[index]])];
+      const stdio = ['ignore', 'ignore', 'inherit', 'ipc'];
+      const reader = spawn(process.execPath, args, { stdio, env: baseEnvironment(), detached: true });
+      started.push(reader);
+      await once(reader, 'message');
+    }
+    for (const [index, log] of logs.entries()) {
+      const fd = openSync(throughPipes ? pipes[index] : log, throughPipes ? 'r+' : 'w');
+      const args = [nameOf(log), String(count), String(chunk), go];
+      started.push(spawn(writer, args, { stdio: ['ignore', fd, 'inherit'], detached: true }));
+      closeSync(fd);
+    }
+    return (count * instances * 1000) / (await timeWriters({ logs, count, go }));
+  } finally {
+    killHard(started.map(({ pid }) => pid));
+    rmSync(own, { recursive: true, force: true });
+  }
+};
+
+/**
+ * The same through a manager.
+ * @param flags of its start.
+ * @param look gets the logs while they are there.
+ */
+export const writeManaged = async (
+  side,
+  { writer, folder, count, chunk, instances, flags = [], look = () => ({}) },
+) => {
+  const own = mkdtempSync(join(folder, `${side.name}-`));
+  const go = join(own, 'go');
+  const logs = logsIn(own, instances);
+  try {
+    for (const [index, log] of logs.entries()) {
+      const options = ['--name', `writer-${index}`, '--interpreter', 'none', '--no-autorestart', '-e', '/dev/null'];
+      await side.run([
+        'start',
+        writer,
+        ...options,
+        '-o',
+        log,
+        ...flags,
+        '--',
+        nameOf(log),
+        String(count),
+        String(chunk),
+        go,
+      ]);
+    }
+    const ms = await timeWriters({ logs, count, go });
+    return { lines: (count * instances * 1000) / ms, ...look(logs) };
+  } finally {
+    await side.run(['delete', ...logs.map((_, index) => `writer-${index}`)]).catch(() => {});
+    rmSync(own, { recursive: true, force: true });
+  }
+};
