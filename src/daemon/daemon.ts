@@ -140,10 +140,11 @@ export class Daemon {
 
   describe(selectors: readonly string[]): readonly AppView[] {
     const places = this.#registry.select(selectors);
+    const ids = new Set(places.map(({ id }) => id));
     return this.#apps(places).map((app) => ({
       app,
       instances: app.slots
-        .filter(({ id }) => places.some((place) => place.id === id))
+        .filter(({ id }) => ids.has(id))
         .map((slot) => ({ ...this.#view(app, slot), logs: logPaths(app.spec, slot) })),
     }));
   }

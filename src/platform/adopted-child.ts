@@ -34,6 +34,8 @@ export class AdoptedChild extends EventEmitter implements WatchedChild {
     this.pid = pid;
     this.#unsaid = comes ? [] : null;
     this.#startTime = startTime;
+    // So that not all are looked at closely at once.
+    this.#looks = watched.size;
     watched.add(this);
     watching ??= setInterval(lookAtAll, LOOK_MS);
   }
