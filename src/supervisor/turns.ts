@@ -6,9 +6,14 @@ const TURN_MS = 20;
  * not overtake the start before it.
  */
 export class Turns {
+  readonly #turnMs: number;
   #last: Promise<void> = Promise.resolve();
   #isOpen = false;
   #endsAt = 0;
+
+  constructor(turnMs = TURN_MS) {
+    this.#turnMs = turnMs;
+  }
 
   /** Resolves when there is time: at once, or in one of the next turns. */
   take(): Promise<void> {
@@ -16,7 +21,7 @@ export class Turns {
       if (this.#isOpen && performance.now() >= this.#endsAt) await nextTurn();
       if (this.#isOpen) return;
       this.#isOpen = true;
-      this.#endsAt = performance.now() + TURN_MS;
+      this.#endsAt = performance.now() + this.#turnMs;
       setImmediate(() => {
         this.#isOpen = false;
       });

@@ -30,7 +30,7 @@ test('much work leaves turns to others, and keeps its order', async () => {
 });
 
 test('little work is done at once', async () => {
-  const turns = new Turns();
+  const turns = new Turns(60_000);
   let turned = false;
   setImmediate(() => {
     turned = true;
