@@ -66,11 +66,12 @@ function unknownKey(key: string, where: string): UpkeepError {
   return new UpkeepError('CONFIG_INVALID', `${where}: there is no option "${brief(key)}"`, { hint });
 }
 
-function show(given: unknown): string {
+/** A value, for messages. */
+export function show(given: unknown): string {
   return brief(JSON.stringify(given) ?? String(given));
 }
 
-/** For messages. */
+/** A word, for messages. */
 export function brief(text: string): string {
   return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }

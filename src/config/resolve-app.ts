@@ -17,6 +17,7 @@ import { signalName } from '../domain/signal-name.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { AppOptions } from './options.ts';
 import { type ClusterWish, defaultName, resolveProgram, statOf } from './program.ts';
+import { show } from './read-app.ts';
 import { runAs } from './users.ts';
 
 /** With an id and an extension it stays below the 255 bytes that a name may have. */
@@ -63,7 +64,7 @@ export function resolveApp(
   const problem = nameProblem(name);
   if (problem !== null) {
     const made = options.name === undefined ? ', which is made of the script' : '';
-    throw new UpkeepError('CONFIG_INVALID', `${where}: name: ${problem}, got ${JSON.stringify(name)}${made}`, {
+    throw new UpkeepError('CONFIG_INVALID', `${where}: name: ${problem}, got ${show(name)}${made}`, {
       hint: 'give it another one with --name, or `name` in a file',
     });
   }

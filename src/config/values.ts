@@ -8,13 +8,14 @@ import { signalName } from '../domain/signal-name.ts';
 /** What timers can hold. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** Cutting a longer text into words could take seconds. */
+/** More than a path or a command line has; to cut a longer one into words could take seconds. */
 const LONGEST_LINE = 16_384;
 const WORDS = `expected a list of texts, or a text of at most ${LONGEST_LINE} characters`;
 
 export const text: v.GenericSchema<unknown, string> = v.pipe(
   v.string('expected a text'),
   v.nonEmpty('must not be empty'),
+  v.maxLength(LONGEST_LINE, `expected at most ${LONGEST_LINE} characters`),
   v.check(hasNoZero, 'must not hold a zero byte'),
 );
 

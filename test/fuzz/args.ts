@@ -53,16 +53,22 @@ export function argsTarget(): Target<readonly string[]> & { readonly end: () => 
     corpus,
     mutate: (random, argv) => mutateArgs(random, argv, corpus, words),
     check: async (argv) => {
-      if (++lines % LINES_OF_ONE === 0) box = new BoxedDaemon();
-      const { code, problems } = await run(argv, box, folder, ecosystem);
-      assert.ok([0, 1, 2, 130].includes(code), `exit code ${code}: ${problems.join('\n')}`);
+      if (++lines % LINES_OF_ONE === 0) {
+        box.end();
+        box = new BoxedDaemon();
+      }
+      const { code, said } = await run(argv, box, folder, ecosystem);
+      assert.ok([0, 1, 2, 130].includes(code), `exit code ${code}: ${said.join('\n')}`);
       if (code !== 0)
         assert.ok(
-          problems.some((line) => line.trim() !== ''),
+          said.some((line) => line.trim() !== ''),
           'a failure says why',
         );
     },
-    end: () => rmSync(folder, { recursive: true, force: true }),
+    end: () => {
+      box.end();
+      rmSync(folder, { recursive: true, force: true });
+    },
   };
 }
 
@@ -71,8 +77,8 @@ async function run(
   box: BoxedDaemon,
   folder: string,
   stdin: string,
-): Promise<{ code: number; problems: readonly string[] }> {
-  const problems: string[] = [];
+): Promise<{ code: number; said: readonly string[] }> {
+  const said: string[] = [];
   const clients: Client[] = [];
   const interrupt = new AbortController();
   const dashes = given.indexOf('--');
@@ -91,9 +97,9 @@ async function run(
     version: '0.0.0-test',
     rest: dashes === -1 ? [] : given.slice(dashes + 1),
     out: {
-      data: () => {},
+      data: (text) => said.push(text),
       note: () => {},
-      problem: (text) => problems.push(text),
+      problem: (text) => said.push(text),
       status: () => {},
       isTerminal: false,
     },
@@ -105,14 +111,14 @@ async function run(
     signal: interrupt.signal,
   };
   const argv = dashes === -1 ? given : given.slice(0, dashes);
-  let ended = false;
+  const progress = { ended: false };
   const running = runCommandLine(argv, context, COMMANDS, parseAndRun).finally(() => {
-    ended = true;
+    progress.ended = true;
   });
-  for (let turns = 0; turns < MOST_TURNS && !ended; turns++) await turn();
-  if (!ended) interrupt.abort();
+  for (let turns = 0; turns < MOST_TURNS && !progress.ended; turns++) await turn();
+  if (!progress.ended) interrupt.abort();
   for (const client of clients) client.close();
-  return { code: await running, problems };
+  return { code: await running, said };
 }
 
 function mutateArgs(

@@ -45,6 +45,14 @@ export class BoxedDaemon {
     return near;
   }
 
+  /** Its connections are closed, and nothing is started any more. */
+  end(): void {
+    this.machine.onStart = () => {
+      throw new Error('the machine is gone');
+    };
+    for (const supervisor of this.machine.supervisors.values()) supervisor.die();
+  }
+
   client(): Client {
     return new Client(new Peer(this.connect()), hello, new Promise(() => {}));
   }

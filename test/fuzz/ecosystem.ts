@@ -24,7 +24,7 @@ const STRANGE: readonly (() => unknown)[] = [
   () => Number.NaN,
   () => Number.POSITIVE_INFINITY,
   () => () => 'app.js',
-  () => class App {},
+  () => Map,
   () => new Date(0),
   () => new Date(Number.NaN),
   () => /a/g,
@@ -64,7 +64,9 @@ const STRANGE: readonly (() => unknown)[] = [
     ),
 ];
 
-const CODES = ['CONFIG_INVALID', 'SCRIPT_NOT_FOUND', 'INTERPRETER_NOT_FOUND', 'NOT_CLUSTERABLE', 'APP_NOT_FOUND'];
+const CODES: ReadonlySet<string> = new Set(
+  'CONFIG_INVALID SCRIPT_NOT_FOUND INTERPRETER_NOT_FOUND NOT_CLUSTERABLE APP_NOT_FOUND'.split(' '),
+);
 
 /** Files of apps, as `start` reads them. */
 export function ecosystemTarget(): Target<EcosystemFile> & { readonly end: () => void } {
@@ -88,7 +90,7 @@ export function ecosystemTarget(): Target<EcosystemFile> & { readonly end: () =>
     check: async (file, random) => {
       const path = join(folder, file.kind === 'module' ? 'apps.config.cjs' : `apps.${file.kind}`);
       writeFileSync(path, file.kind === 'module' ? '' : file.text);
-      const options = { ...(random.chance(0.5) ? { env: random.pick(['production', '__proto__', 'x']) } : {}) };
+      const options = random.chance(0.5) ? { env: random.pick(['production', '__proto__', 'x']) } : {};
       const context = contextOf(folder, file);
       try {
         const specs = await appsFromFile(context, path, options);
@@ -96,10 +98,10 @@ export function ecosystemTarget(): Target<EcosystemFile> & { readonly end: () =>
         validate(daemonParams.apply, sent, 'what is sent to the daemon');
       } catch (error) {
         if (!(error instanceof UpkeepError)) throw error;
-        assert.ok(CODES.includes(error.code), `${error.code}: ${error.message}`);
+        assert.ok(CODES.has(error.code), `${error.code}: ${error.message}`);
         if (error.code !== 'CONFIG_INVALID') return;
         assert.match(error.message, /^apps\.(json|yaml|config\.cjs)(:|, app .+:| cannot be )/s);
-        assert.ok(error.message.length < 2000, `${error.message.length} characters`);
+        assert.ok(error.message.length < 20_000, `${error.message.length} characters: ${error.message.slice(0, 300)}`);
       }
     },
     end: () => rmSync(folder, { recursive: true, force: true }),

@@ -2,4 +2,8 @@ import { test } from 'node:test';
 import { campaign } from './campaign.ts';
 import { framesTarget } from './frames.ts';
 
-test('frames', () => campaign(framesTarget(), 5000));
+test('frames', async (t) => {
+  const target = framesTarget();
+  t.after(target.end);
+  await campaign(target, 5000);
+});

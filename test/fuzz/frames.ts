@@ -16,7 +16,7 @@ import type { Random } from './random.ts';
 const INPUTS_OF_ONE = 50;
 
 /** What a client sends on one connection: any bytes. */
-export function framesTarget(): Target<Buffer> {
+export function framesTarget(): Target<Buffer> & { readonly end: () => void } {
   const corpus = corpusOf('frames').map(({ bytes }) => bytes);
   let box = new BoxedDaemon();
   let inputs = 0;
@@ -27,7 +27,10 @@ export function framesTarget(): Target<Buffer> {
     check: async (input, random) => {
       const chunks = cut(random, input);
       assert.equal(readAll(chunks), readAll([input]), 'however it is cut');
-      if (++inputs % INPUTS_OF_ONE === 0) box = new BoxedDaemon();
+      if (++inputs % INPUTS_OF_ONE === 0) {
+        box.end();
+        box = new BoxedDaemon();
+      }
       const said = await talk(box, chunks);
       for (const answer of said) refuseInternal(answer);
       validate(v.array(appRecord), JSON.parse(JSON.stringify(box.registry.apps)), 'what is saved can be read');
@@ -37,6 +40,7 @@ export function framesTarget(): Target<Buffer> {
       assert.ok(pong?.['result'], 'the daemon still answers');
       await hearAsClient(chunks);
     },
+    end: () => box.end(),
   };
 }
 

@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
-import type { ChildProcess } from 'node:child_process';
-import { EventEmitter } from 'node:events';
+import { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mock } from 'node:test';
-import type { WatchedChild } from '../../src/platform/adopted-child.ts';
 import type { RawHandle } from '../../src/platform/raw-handle.ts';
 import { SharedSockets } from '../../src/platform/shared-sockets.ts';
 import { watchChild } from '../../src/platform/watch-child.ts';
 import { IPC_CMD } from '../../src/protocol/ipc.ts';
 import { parseFromApp } from '../../src/protocol/ipc-schema.ts';
-import type { Launcher } from '../../src/supervisor/ports.ts';
+import type { Launcher, Ports } from '../../src/supervisor/ports.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { appRecord, appSpec } from '../fakes/app-spec.ts';
 import { FakePorts, turn } from '../fakes/ports.ts';
@@ -55,26 +53,23 @@ async function check({ messages, withHandle }: Conversation, random: Random): Pr
   const mode = random.pick(MODES);
   const cluster = random.chance(0.8);
   const sockets = new SharedSockets(() => ({ mode, cookie: null }));
-  const ports = new FakePorts();
   const children: FakeChild[] = [];
   const launcher: Launcher = {
-    ...ports.launcher,
+    adopt: () => null,
+    quiesce: async () => {},
     settled: () => {},
     launch: ({ slot }, on) => {
       const child = new FakeChild();
       children.push(child);
       const shared = { sockets, slot: slot.index, held: random.chance(0.3) };
-      const running = watchChild(
-        child as unknown as ChildProcess,
-        { ownGroup: false, attachTo: { socket: 'a.sock', ledger: 'a.ledger' }, ...(cluster ? { shared } : {}) },
-        on,
-      );
+      const running = watchChild(child, { ownGroup: false, attachTo: null, ...(cluster ? { shared } : {}) }, on);
       on({ kind: 'spawned', run: { pid: 2 ** 30 + children.length, startTime: '1', token: 'secret' } });
       // Its tree is gone with it.
       return { ...running, awaitTree: () => on({ kind: 'tree-gone' }) };
     },
   };
-  const supervisor = new Supervisor({ ...ports, launcher, memoryOf: ports.memoryOf }, () => {});
+  const ports: Ports = Object.assign(new FakePorts(), { launcher });
+  const supervisor = new Supervisor(ports, () => {});
   const record = appRecord(
     appSpec({ instances: 2, mode: cluster ? 'cluster' : 'fork', ready: { waitReady: random.chance(0.3) } }),
   );
@@ -83,14 +78,18 @@ async function check({ messages, withHandle }: Conversation, random: Random): Pr
 
   const handles: FakeHandle[] = [];
   for (const [at, body] of messages.entries()) {
-    const handle = withHandle.includes(at) ? new FakeHandle() : undefined;
-    if (handle) handles.push(handle);
     const parsed = parseFromApp(body);
     if (parsed) assert.ok(JSON.stringify(parsed).length < 20_000, 'what is taken is bounded');
     const child = random.pick(children);
-    child.emit('message', body, undefined);
-    child.emit('internalMessage', { cmd: IPC_CMD, body }, handle);
-    child.emit('internalMessage', body, undefined);
+    if (withHandle.includes(at)) {
+      const handle = new FakeHandle();
+      handles.push(handle);
+      child.emit('internalMessage', { cmd: 'NODE_HANDLE', type: 'net.Native', msg: { cmd: IPC_CMD, body } }, handle);
+    } else {
+      child.emit('internalMessage', { cmd: IPC_CMD, body });
+    }
+    child.emit('message', body);
+    if (typeof body === 'object' && body !== null) child.emit('internalMessage', body);
     if (random.chance(0.1)) await turn();
   }
   await turn();
@@ -111,7 +110,7 @@ function mutateConversation(
   { messages, withHandle }: Conversation,
   corpus: readonly Conversation[],
 ): Conversation {
-  const mutated = random.chance(0.8) ? (mutateValue(random, messages) as unknown) : messages;
+  const mutated = random.chance(0.8) ? mutateValue(random, messages) : messages;
   const list = Array.isArray(mutated) ? (mutated as unknown[]) : [mutated];
   if (random.chance(0.3)) list.push(...random.pick(corpus).messages);
   if (random.chance(0.3)) list.sort(() => random.next() - 0.5);
@@ -120,11 +119,19 @@ function mutateConversation(
   return { messages: list, withHandle: more };
 }
 
-class FakeChild extends EventEmitter implements WatchedChild {
-  readonly spawnfile = 'node';
-  connected = true;
-  readonly send = (): boolean => true;
-  readonly kill = (): boolean => true;
+class FakeChild extends ChildProcess {
+  override readonly spawnfile = 'node';
+  override connected = true;
+  override readonly send = (): boolean => true;
+  override readonly kill = (): boolean => true;
+
+  constructor() {
+    super();
+    // As Node does with what comes with a handle.
+    this.on('internalMessage', ({ cmd, msg }: { cmd?: unknown; msg?: { cmd?: unknown } }, handle: FakeHandle) => {
+      if (cmd === 'NODE_HANDLE') this.emit('internalMessage', msg, handle);
+    });
+  }
 
   end(): void {
     this.connected = false;

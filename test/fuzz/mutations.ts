@@ -3,7 +3,7 @@ import type { Random } from './random.ts';
 
 /** What programs stumble over, as text. */
 const TOKENS: readonly string[] = [
-  ...[
+  [
     '{',
     '}',
     '[',
@@ -24,55 +24,25 @@ const TOKENS: readonly string[] = [
     ' ',
     '-',
     '--',
-    '=',
   ],
-  ...[
-    'null',
-    'true',
-    'false',
-    '0',
-    '-0',
-    '-1',
-    '1e999',
-    '1e-999',
-    '0.1',
-    '9007199254740993',
-    '99999999999999999999',
-    'NaN',
-  ],
-  ...['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'length', 'then', 'toJSON', 'valueOf'],
-  ...['\u{feff}', '\u2028', '\u202e', 'İ', 'ß', '🎉', '\ud800', 'e\u0301'],
-  ...['&a', '*a', '<<: ', '!!js/function', '!!binary ', '- ', '? ', '|\n', '>\n', '#', '---\n', '%YAML 9.9\n', '\t'],
-];
+  ['=', 'null', 'true', 'false', '0', '-0', '-1', '1e999', '1e-999', '0.1', '9007199254740993', '9'.repeat(20), 'NaN'],
+  ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'length', 'then', 'toJSON', 'valueOf'],
+  ['\u{feff}', '\u2028', '\u202e', 'İ', 'ß', '🎉', '\ud800', 'e\u0301'],
+  ['&a', '*a', '<<: ', '!!js/function', '!!binary ', '- ', '? ', '|\n', '>\n', '#', '---\n', '%YAML 9.9\n', '\t'],
+].flat();
 
 const NUMBERS: readonly number[] = [
-  ...[
-    0,
-    -0,
-    1,
-    -1,
-    0.5,
-    255,
-    256,
-    65_535,
-    65_536,
-    2 ** 31 - 1,
-    2 ** 31,
-    2 ** 32,
-    2 ** 53,
-    1e21,
-    1e308,
-    5e-324,
-    -(2 ** 31),
-  ],
-];
+  [0, -0, 1, -1, 0.5, 255, 256, 65_535, 65_536],
+  [2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 53, 1e21, 1e308, 5e-324, -(2 ** 31)],
+].flat();
 
 /** What stands where something else was expected. JSON can hold all of it. */
-const VALUES: readonly unknown[] = [
-  ...[null, true, false, '', ' ', '0', 'x', 'null', '[object Object]', [], {}, [[]], [null], { a: 1 }, { length: -1 }],
-  ...[{ toString: 1 }, { toJSON: 1 }, { then: 1 }, { constructor: { prototype: null } }],
-  ...['x'.repeat(300), 'x'.repeat(70_000), '../'.repeat(20), '\u0000', '\ud800', 'ö'.repeat(150)],
+const ODD: readonly (readonly unknown[])[] = [
+  [null, true, false, '', ' ', '0', 'x', 'null', '[object Object]', [], {}, [[]], [null], { a: 1 }, { length: -1 }],
+  [{ toString: 1 }, { toJSON: 1 }, { constructor: { prototype: null } }],
+  ['x'.repeat(300), 'x'.repeat(70_000), '../'.repeat(20), '\u0000', '\ud800', 'ö'.repeat(150)],
 ];
+const VALUES: readonly unknown[] = ODD.flat();
 
 const KEYS: readonly string[] = TOKENS.filter((token) => /^\w+$/.test(token));
 

@@ -60,6 +60,7 @@ export function stateTarget(): Target<StateFiles> & { readonly end: () => void }
       await turn();
       box.daemon.describe(['all']);
       box.daemon.publish();
+      box.end();
       checkStatus(newest);
       if (random.chance(LOCKS)) checkLock(newest);
     },
