@@ -31,7 +31,9 @@ function explain(managed: ManagedInstance, ports: Pick<Ports, 'portOwner'>): Exp
   const explained = explainPort(uncaught, ports) ?? explainText(uncaught, text) ?? explainUser(managed.spec.uid, text);
   if (explained) return { ...explained, reason: `${explained.reason} (${reason})`, stderr };
 
-  if (lastExit?.code === 0 && state.kind !== 'online') {
+  // One that was told to end, as it did not get ready, may end well.
+  const endedByItself = lastExit !== null && lastExit.reason.startsWith('exited');
+  if (lastExit?.code === 0 && state.kind !== 'online' && endedByItself) {
     const hint = 'a job that is meant to end needs --no-autorestart (or stop_exit_codes: [0])';
     return { reason: `it ended at once, with code 0: nothing keeps it running (${reason})`, hint, stderr };
   }
