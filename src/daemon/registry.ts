@@ -98,11 +98,11 @@ export class Registry {
       if (other.spec.name === record.spec.name) this.forget(other.key);
       else if (other.slots.some(({ id }) => ids.includes(id))) this.removeIds(other.key, ids);
     }
-    this.#apps.set(record.key, record);
+    this.#put(record);
   }
 
   forget(key: string): void {
-    this.#apps.delete(key);
+    this.#drop(key);
   }
 
   want(key: string, ids: readonly number[], wanted: Slot['wanted']): AppRecord {
