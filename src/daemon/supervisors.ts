@@ -128,7 +128,11 @@ export class Supervisors {
     }
     for (const instances of this.#away.values()) {
       const found = instances.get(id);
-      if (found) return shiftTimes(found, this.#ports.epoch());
+      if (found)
+        return {
+          ...shiftTimes(found, this.#ports.epoch()),
+          unhealthy: 'its supervisor is gone, another one is to come',
+        };
     }
     return null;
   }
