@@ -4,6 +4,7 @@
  * Node's own start. See docs/adr/0004-code-cache.md.
  */
 import {
+  constants,
   fstatSync,
   mkdirSync,
   openSync,
@@ -48,7 +49,9 @@ if (!cachedData || script.cachedDataRejected) process.once('exit', saveCache);
  */
 function readOwn(): Buffer | null {
   try {
-    const fd = openSync(join(resolveHome(process.env).cache, cacheName), 'r');
+    // In the home of another user, which is refused later, it may be anything.
+    const { O_RDONLY, O_NONBLOCK } = constants;
+    const fd = openSync(join(resolveHome(process.env).cache, cacheName), O_RDONLY | O_NONBLOCK);
     const { uid, mode } = fstatSync(fd);
     return uid === process.getuid?.() && (mode & 0o022) === 0 ? halved(readFileSync(fd)) : null;
   } catch {
@@ -56,11 +59,11 @@ function readOwn(): Buffer | null {
   }
 }
 
-/** At the exit, when the functions that were needed have been compiled. Without a home there is no cache. */
+/** At the exit, when the functions that were needed have been compiled. Without a home of its own there is no cache. */
 function saveCache(): void {
   try {
     const { root, cache } = resolveHome(process.env);
-    if (!statSync(root, { throwIfNoEntry: false })) return;
+    if (statSync(root, { throwIfNoEntry: false })?.uid !== process.getuid?.()) return;
     mkdirSync(cache, { recursive: true, mode: 0o700 });
     for (const old of readdirSync(cache))
       if (old.startsWith(`${name}-`)) rmSync(join(cache, old), { recursive: true, force: true });

@@ -120,6 +120,10 @@ test('the home of another user is refused', { skip: noOtherUser() }, async (t) =
     assert.deepEqual([status, stdout], [1, '']);
     assert.match(stderr, /belongs to user 65534, and this command to user 0\n.*sudo -u '#65534' upkeep/);
   }
+  const cached = readdirSync(join(box.home, 'cache')).filter(
+    (entry) => statSync(join(box.home, 'cache', entry)).uid === 0,
+  );
+  assert.deepEqual(cached, [], 'what root has written there');
   await box.ok('kill');
   chownSync(box.home, 0, 0);
   const other = await box.fails('list');
