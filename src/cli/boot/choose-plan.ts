@@ -73,6 +73,9 @@ function bootTarget(context: Context, machine: Machine, init: InitSystem, option
     const hint = `\`upkeep startup ${init.replace('-user', '')} -u ${account.user}\`, as root`;
     throw new UpkeepError('USAGE', `${init} is for your own services, not for those of ${account.user}`, { hint });
   }
+  if (hp !== undefined && !hp.startsWith('/')) {
+    throw new UpkeepError('USAGE', `--hp: expected an absolute path, got "${hp}"`, { hint: null });
+  }
   const userHome = hp ?? account.userHome;
   const { root: home } = resolveHome({ UPKEEP_HOME: context.env['UPKEEP_HOME'], HOME: userHome });
   const service = serviceName ?? (own ? 'upkeep' : `upkeep-${account.user}`);

@@ -157,6 +157,7 @@ describe('wrong input', () => {
     [{ user: 'nobody-here' }, /--user: there is no user "nobody-here"/],
     [{ serviceName: '../evil' }, /--service-name: "\.\.\/evil" is no name for a service/],
     [{ serviceName: 'a b' }, /is no name for a service/],
+    [{ hp: 'me' }, /--hp: expected an absolute path, got "me"/],
   ] as const)
     test(JSON.stringify(options), () => {
       const machine = new FakeBootMachine(0, [SYSTEMD]);
