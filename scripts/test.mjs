@@ -1,4 +1,4 @@
-// npm test [unit|e2e|chaos|pressure] [file-substring]: bundles the tests, then runs them with node:test.
+// npm test [unit|e2e|chaos|pressure|fuzz] [file-substring]: bundles the tests, then runs them with node:test.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -15,7 +15,7 @@ run('scripts/build.mjs');
 const found = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts') && file.includes(filter))
   .filter((file) => {
-    const real = /^(e2e|chaos|pressure)/.test(file);
+    const real = /^(e2e|chaos|pressure|fuzz)/.test(file);
     return suite === 'all' || (suite === 'unit' ? !real : file.startsWith(suite));
   })
   .toSorted();

@@ -88,7 +88,12 @@ function parseYaml(yaml: typeof import('yaml'), text: string): unknown {
     open += bracket === '[' || bracket === '{' ? 1 : -1;
     if (open > MOST_BRACKETS) throw new Error(`more than ${MOST_BRACKETS} brackets are open at a time`);
   }
-  return yaml.parse(text, { logLevel: 'error' });
+  // The parser would describe each of its errors at length, and so take minutes for a file of many.
+  const document = yaml.parseDocument(text, { prettyErrors: false, logLevel: 'error' });
+  const [error] = document.errors;
+  if (!error) return document.toJS();
+  const before = text.slice(0, error.pos[0]).split('\n');
+  throw new Error(`${error.message}, at line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`);
 }
 
 function parseWith<T, R>(parse: (given: T) => R, given: T, name: string): R {

@@ -30,6 +30,11 @@ export function guardChannel(child: ChildProcess): void {
         return emit(event, message, handle);
       case 'NODE_HANDLE': {
         const inner = message['msg'];
+        // Node would answer over a channel that is closed, which it takes for a bug of its own.
+        if (!child.connected) {
+          handle?.close();
+          return false;
+        }
         if (!handle || (message['type'] === RAW && mayBringHandle(inner))) return emit(event, message, handle);
         handle.close();
         // Else it would wait for that with everything else that it has to say.
@@ -96,14 +101,22 @@ function boundMessages(child: ChildProcess): void {
   const channel = symbolOf(child, 'kChannelHandle') as { onread?: (...args: unknown[]) => void } | undefined;
   const { onread } = channel ?? {};
   if (!channel || !onread) return;
+  const close = (what: string): void => {
+    const app = child.pid === undefined ? 'an app' : `process ${child.pid}`;
+    console.error(`${app} sent ${what}: its channel is closed`);
+    if (child.connected) child.disconnect();
+  };
   channel.onread = function (...args) {
-    onread.apply(this, args);
+    try {
+      onread.apply(this, args);
+    } catch {
+      // Whatever the app, or what it has started, has written to the descriptor. Node would let it end this process.
+      return close('what is no message');
+    }
     const pending = symbolOf(this, 'kJSONBuffer');
-    if (typeof pending !== 'string' || pending.length < LONGEST_MESSAGE || !child.connected) return;
-    console.error(
-      `${child.pid === undefined ? 'an app' : `process ${child.pid}`} sent a message of more than ${LONGEST_MESSAGE} bytes: its channel is closed`,
-    );
-    child.disconnect();
+    if (typeof pending === 'string' && pending.length >= LONGEST_MESSAGE && child.connected) {
+      close(`a message of more than ${LONGEST_MESSAGE} bytes`);
+    }
   };
 }
 

@@ -39,11 +39,12 @@ export function scratchFolder(): string {
 
 /**
  * Checks the corpus, then mutations of it until the time is over: `UPKEEP_FUZZ_MS`, or else `ms`. `UPKEEP_FUZZ_SEED` and
- * `UPKEEP_FUZZ_AT` repeat one run, or one input.
+ * `UPKEEP_FUZZ_AT` repeat one run, or one input; `UPKEEP_FUZZ_ONLY` names one target.
  * @throws Error that tells the seed, the number of the input and the input.
  */
 export async function campaign<Input>(target: Target<Input>, ms: number): Promise<void> {
   const { name, corpus, mutate, check } = target;
+  if (!name.startsWith(process.env['UPKEEP_FUZZ_ONLY'] ?? '')) return;
   const seed = number('UPKEEP_FUZZ_SEED') ?? Math.floor(Math.random() * 2 ** 31);
   const only = number('UPKEEP_FUZZ_AT');
   console.log(`${name}: seed ${seed}`);
@@ -55,7 +56,7 @@ export async function campaign<Input>(target: Target<Input>, ms: number): Promis
   };
   process.on('uncaughtException', note).on('unhandledRejection', note);
   const watch = watchForHangs(`${name}: seed ${seed}`);
-  const attempt = async (input: Input, random: Random, what: string): Promise<void> => {
+  const attempt = async (input: Input, random: Random, what: string, at: number | null): Promise<void> => {
     watch.next();
     const started = performance.now();
     try {
@@ -64,7 +65,7 @@ export async function campaign<Input>(target: Target<Input>, ms: number): Promis
       const took = performance.now() - started;
       if (took > slowest.ms) slowest = { ms: took, what };
     } catch (cause) {
-      const repeat = `npm run fuzz -- --only ${name} --seed ${seed}`;
+      const repeat = `npm run fuzz -- --only ${name} --seed ${seed}${at === null ? '' : ` --at ${at}`}`;
       throw new Error(`${what} of ${name} (${repeat}): ${shown(input)}\n${shown(cause)}`, { cause });
     }
   };
@@ -72,13 +73,14 @@ export async function campaign<Input>(target: Target<Input>, ms: number): Promis
   let at = only ?? 0;
   try {
     if (only === null) {
-      for (const [index, input] of corpus.entries()) await attempt(input, new Random(seed), `corpus entry ${index}`);
+      for (const [index, input] of corpus.entries())
+        await attempt(input, new Random(seed), `corpus entry ${index}`, null);
     }
     for (; only === null ? performance.now() < until : at === only; at++) {
       const random = new Random(seed, at);
       const input = mutate(random, random.pick(corpus));
       if (only !== null) console.log(shown(input));
-      await attempt(input, random, `input ${at}`);
+      await attempt(input, random, `input ${at}`, at);
     }
   } finally {
     process.off('uncaughtException', note).off('unhandledRejection', note);

@@ -8,7 +8,7 @@ import { UpkeepError } from '../../src/protocol/errors.ts';
 import { resolveHome } from '../../src/protocol/home.ts';
 import { daemonParams, validate } from '../../src/protocol/schema.ts';
 import { corpusOf, scratchFolder, type Target } from './campaign.ts';
-import { mutateText, mutateValue } from './mutations.ts';
+import { mutateJson, mutateText, mutateValue } from './mutations.ts';
 import type { Random } from './random.ts';
 
 /** A file of apps: its text, or what a JavaScript file exports. */
@@ -112,12 +112,7 @@ function mutateFile(random: Random, file: EcosystemFile, files: readonly Ecosyst
   if (file.kind === 'module') return { kind: 'module', exported: mutateValue(random, file.exported, STRANGE) };
   const others = files.flatMap((other) => (other.kind === file.kind ? [other.text] : []));
   if (file.kind === 'yaml' || random.chance(0.3)) return { ...file, text: mutateText(random, file.text, others) };
-  try {
-    return { ...file, text: JSON.stringify(mutateValue(random, JSON.parse(file.text) as unknown)) };
-  } catch {
-    // Nested too deep to be written.
-    return { ...file, text: mutateText(random, file.text, others) };
-  }
+  return { ...file, text: mutateJson(random, file.text) };
 }
 
 /** As much of a context as reading a file takes. */

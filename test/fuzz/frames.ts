@@ -9,7 +9,7 @@ import { appRecord, validate } from '../../src/protocol/schema.ts';
 import { turn } from '../fakes/ports.ts';
 import { corpusOf, type Target } from './campaign.ts';
 import { BoxedDaemon } from './daemon-in-a-box.ts';
-import { mutateBytes, mutateValue } from './mutations.ts';
+import { mutateBytes, mutateJson } from './mutations.ts';
 import type { Random } from './random.ts';
 
 /** A daemon gets that many inputs before the next one comes. */
@@ -48,13 +48,7 @@ export function framesTarget(): Target<Buffer> & { readonly end: () => void } {
 function mutateFrames(random: Random, input: Buffer): Buffer {
   const lines = input.toString('utf8').split('\n').slice(0, -1);
   const at = random.below(lines.length);
-  try {
-    const value = mutateValue(random, JSON.parse(lines[at] ?? '') as unknown);
-    lines[at] = JSON.stringify(value);
-  } catch {
-    // It was none, or is nested too deep to be written.
-    lines.splice(at, 1);
-  }
+  lines[at] = mutateJson(random, lines[at] ?? '');
   return Buffer.from(`${lines.join('\n')}\n`);
 }
 

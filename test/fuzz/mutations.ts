@@ -75,7 +75,7 @@ function mutateOnce(random: Random, bytes: Buffer, others: readonly Buffer[]): B
     case 3:
       return Buffer.concat([head, range, range, tail]);
     case 4: {
-      const times = random.chance(0.02) ? 20_000 : 2 + random.below(50);
+      const times = random.chance(0.02) ? 4000 : 2 + random.below(50);
       return Buffer.concat([head, ...Array<Buffer>(times).fill(range.subarray(0, 64)), tail]);
     }
     case 5:
@@ -112,6 +112,15 @@ export function mutateValue(random: Random, value: unknown, strange: readonly ((
   let mutated = structuredClone(value);
   for (let left = 1 + random.below(3); left > 0; left--) mutated = mutatePlace(random, mutated, strange);
   return mutated;
+}
+
+/** The same of JSON. What is none, or gets nested too deep to be written, stays as it is. */
+export function mutateJson(random: Random, json: string): string {
+  try {
+    return JSON.stringify(mutateValue(random, JSON.parse(json) as unknown));
+  } catch {
+    return json;
+  }
 }
 
 function mutatePlace(random: Random, value: unknown, strange: readonly (() => unknown)[]): unknown {

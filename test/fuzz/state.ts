@@ -11,7 +11,7 @@ import { readStatus, writeStatus } from '../../src/protocol/status-file.ts';
 import { turn } from '../fakes/ports.ts';
 import { corpusOf, scratchFolder, type Target } from './campaign.ts';
 import { BoxedDaemon } from './daemon-in-a-box.ts';
-import { mutateBytes, mutateValue } from './mutations.ts';
+import { mutateBytes, mutateJson } from './mutations.ts';
 import type { Random } from './random.ts';
 
 /** To take a damaged lock over takes some milliseconds. */
@@ -94,13 +94,6 @@ function isWhole(bytes: Buffer): boolean {
 
 /** Another state under a checksum that fits, as a bug or another version may write it. */
 function mutateState(random: Random, bytes: Buffer): Buffer {
-  const text = bytes.toString('utf8').slice(65);
-  let changed: string | undefined;
-  try {
-    changed = JSON.stringify(mutateValue(random, JSON.parse(text) as unknown));
-  } catch {
-    // Nested too deep to be written, or it was none.
-  }
-  const body = changed ?? text.trimEnd();
+  const body = mutateJson(random, bytes.toString('utf8').slice(65).trimEnd());
   return Buffer.from(`${createHash('sha256').update(body).digest('hex')}\n${body}\n`);
 }

@@ -1,0 +1,39 @@
+// npm run fuzz -- [--minutes 10] [--only frames] [--seed 1] [--at 2]: the fuzz tests, for longer. See docs/reliability.md.
+import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+/** That many campaigns share the time, two at a time. */
+const CAMPAIGNS = 7;
+
+const options = {
+  minutes: { type: 'string' },
+  only: { type: 'string' },
+  seed: { type: 'string' },
+  at: { type: 'string' },
+};
+const { minutes = '10', only = '', seed, at } = parseArgs({ options }).values;
+const ms = Math.round(Number(minutes) * 60_000 * (only === '' ? 2 / CAMPAIGNS : 1));
+if (!(ms > 0)) {
+  console.error(`--minutes: expected a number above 0, got ${minutes}`);
+  process.exit(2);
+}
+const env = {
+  ...process.env,
+  UPKEEP_FUZZ_MS: String(ms),
+  UPKEEP_FUZZ_ONLY: only,
+  ...(seed === undefined ? {} : { UPKEEP_FUZZ_SEED: seed }),
+  ...(at === undefined ? {} : { UPKEEP_FUZZ_AT: at }),
+  // Of a file, which may hold two campaigns.
+  TEST_TIMEOUT_MS: String(3 * ms + 120_000),
+};
+const [file] = only.split('/');
+const { status } = spawnSync(
+  process.execPath,
+  [join(dirname(import.meta.dirname), 'scripts', 'test.mjs'), 'fuzz', file],
+  {
+    env,
+    stdio: 'inherit',
+  },
+);
+process.exit(status ?? 1);
