@@ -1,6 +1,6 @@
 // npm run demo: puts `upkeep` on PATH where that needs no root, and starts the example app as a cluster of four.
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 
 const root = dirname(import.meta.dirname);
@@ -30,6 +30,8 @@ function putOnPath() {
   );
   if (!folder) return `node ${program}`;
   mkdirSync(folder, { recursive: true });
+  // A link that leads nowhere is no `upkeep`, but in the way.
+  rmSync(join(folder, 'upkeep'), { force: true });
   symlinkSync(program, join(folder, 'upkeep'));
   console.log(`upkeep is now ${join(folder, 'upkeep')}`);
   return 'upkeep';

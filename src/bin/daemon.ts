@@ -40,7 +40,7 @@ async function main(): Promise<void> {
     try {
       writeSync(logFd, `${new Date().toISOString()} [${process.pid}] ${line}\n`);
     } catch {
-      // The disk is full, say: that ends nothing.
+      // As on a full disk: what it does matters more than what it has to say.
     }
   };
   // A bug ends the daemon and nothing else: a supervisor starts the next one.
@@ -91,7 +91,7 @@ async function main(): Promise<void> {
       });
     },
     daemonCommand: [process.execPath, __filename, root, 'revived'],
-    writeStatus: (instances) => writeStatus(home, instances, Date.now()),
+    writeStatus: (listing) => writeStatus(home, listing, Date.now()),
     resolveLinks: (path) => {
       try {
         return realpathSync(path);
@@ -108,7 +108,7 @@ async function main(): Promise<void> {
   };
   // Its supervisor, and all others, have been shut down meanwhile.
   if (role === 'revived' && ports.supervisorKeys().length === 0) process.exit(0);
-  const { registry, journal } = await openState(home.state, log);
+  const { registry, journal, complete } = await openState(home.state, log);
   const daemon = new Daemon(ports, registry, journal, new Dump(home.dump), new Sampler(readProcesses));
   const booting = isFirstSinceBoot(home.booted) && kept;
   // What the daemon before has left says nothing of what this one finds.
@@ -135,7 +135,7 @@ async function main(): Promise<void> {
   // Told so while another one was the daemon, which may have ended before it could do it.
   if (stopping) return stop();
   const resume = async (): Promise<void> => {
-    await daemon.resume();
+    await daemon.resume(complete);
     // As with pm2, what was saved comes back after `kill`, at boot; and should the list have been lost.
     if (!booting || registry.apps.length > 0) return;
     const { restored } = await daemon.resurrect();
@@ -157,6 +157,8 @@ async function main(): Promise<void> {
   });
   setInterval(() => {
     daemon.sample();
+    // It tells why not by `problems`.
+    if (journal.isBehind) journal.save().catch(() => {});
     daemon.publish();
   }, STATUS_EVERY_MS);
   setInterval(() => {

@@ -30,10 +30,17 @@ export async function main(run: (argv: readonly string[], context: Context) => P
     // A command that does not end by the signal alone ends by the next one.
     session.close();
   });
+  /** Whatever was asked: each once. */
+  const told = new Set<string>();
+  const tell = (problems: readonly string[] = []): void => {
+    for (const problem of problems) if (!told.has(problem)) context.out.problem(`upkeep: ${problem}`);
+    for (const problem of problems) told.add(problem);
+  };
   const session = new Session(
     () => context.home,
     join(__dirname, 'daemon.cjs'),
-    ({ version }) => {
+    ({ version, problems }) => {
+      tell(problems);
       if (version === VERSION) return;
       context.out.problem(
         `upkeep: the daemon is of version ${version}, this command of ${VERSION}: run \`upkeep update\``,
@@ -69,7 +76,11 @@ export async function main(run: (argv: readonly string[], context: Context) => P
     importModule,
     connect: () => session.connect(),
     connectRunning: (anyProtocol) => session.connectRunning(anyProtocol),
-    readStatus: () => readStatus(context.home, Date.now()),
+    readStatus: () => {
+      const status = readStatus(context.home, Date.now());
+      tell(status?.problems);
+      return status?.instances ?? null;
+    },
     signal: abort.signal,
   };
   const code = await run(argv, context);

@@ -17,7 +17,7 @@ import { endHolders } from '../platform/orphans.ts';
 import { pidFiles } from '../platform/pid-files.ts';
 import { portOwner } from '../platform/port-owner.ts';
 import { prober } from '../platform/probes.ts';
-import { readProcesses } from '../platform/process-table.ts';
+import { readProcess, readProcesses } from '../platform/process-table.ts';
 import {
   attachSocket,
   resolveHome,
@@ -68,11 +68,11 @@ const supervisor = new Supervisor(
     pidFiles: pidFiles(complain),
     ledger: fileLedger(ledgerPath),
     complain,
-    portOwner,
+    portOwner: (port) => portOwner(port, root),
     prober,
     blockedStack: (pid) =>
       new Promise<readonly string[]>((resolve) => {
-        const command = [join(__dirname, 'stack.cjs'), String(pid)];
+        const command = [join(__dirname, 'stack.cjs'), String(pid), readProcess(pid)?.startTime ?? ''];
         execFile(process.execPath, command, { timeout: STACK_MS, env: {} }, (error, stdout) => {
           resolve(error ? [] : stdout.split('\n').slice(0, -1));
         });

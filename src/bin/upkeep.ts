@@ -17,7 +17,9 @@ import {
 import Module from 'node:module';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
+import { doubled, halved } from '../protocol/doubled.ts';
 import { resolveHome } from '../protocol/home.ts';
+import { VERSION } from '../protocol/version.ts';
 
 /** The commands of cli/looking-commands.ts, with their other names. */
 const LOOKING = /^(list|ls|l|ps|status|jlist|prettylist|ping)$/;
@@ -26,7 +28,9 @@ const [, , word = '', ...more] = process.argv;
 const name = more.length === 0 && LOOKING.test(word) ? 'looking' : 'cli';
 const file = join(__dirname, `${name}.cjs`);
 const { mtimeMs, size } = statSync(file);
-const cacheName = `${name}-${Math.trunc(mtimeMs)}-${size}-${process.version}-${process.arch}.bin`;
+// Of a package, all files are of one time, and two versions may be of one size.
+const build = `${VERSION}-${Math.trunc(mtimeMs)}-${size}`;
+const cacheName = `${name}-${build}-${process.version}-${process.arch}.bin`;
 const cachedData = readOwn();
 // As Node wraps a CommonJS module, with `importModule` besides: code in a vm.Script cannot import by itself.
 const parameters = 'exports, require, module, __filename, __dirname, importModule';
@@ -38,12 +42,15 @@ const importModule = (specifier: string): Promise<unknown> => import(specifier);
 run.call(module_.exports, module_.exports, require, module_, file, __dirname, importModule);
 if (!cachedData || script.cachedDataRejected) process.once('exit', saveCache);
 
-/** The cache is code: only what this user wrote, and nobody else could change, is taken. */
+/**
+ * The cache is code, and V8 does not notice when it is damaged: only what is whole, and what this user wrote and nobody
+ * else could change, is taken.
+ */
 function readOwn(): Buffer | null {
   try {
     const fd = openSync(join(resolveHome(process.env).cache, cacheName), 'r');
     const { uid, mode } = fstatSync(fd);
-    return uid === process.getuid?.() && (mode & 0o022) === 0 ? readFileSync(fd) : null;
+    return uid === process.getuid?.() && (mode & 0o022) === 0 ? halved(readFileSync(fd)) : null;
   } catch {
     return null;
   }
@@ -55,10 +62,11 @@ function saveCache(): void {
     const { root, cache } = resolveHome(process.env);
     if (!statSync(root, { throwIfNoEntry: false })) return;
     mkdirSync(cache, { recursive: true, mode: 0o700 });
-    for (const old of readdirSync(cache)) if (old.startsWith(`${name}-`)) rmSync(join(cache, old), { force: true });
+    for (const old of readdirSync(cache))
+      if (old.startsWith(`${name}-`)) rmSync(join(cache, old), { recursive: true, force: true });
     const path = join(cache, cacheName);
     const temporary = `${path}.${process.pid}`;
-    writeFileSync(temporary, script.createCachedData(), { mode: 0o600 });
+    writeFileSync(temporary, doubled(script.createCachedData()), { mode: 0o600 });
     renameSync(temporary, path);
   } catch {
     // It is only slower without.

@@ -37,6 +37,7 @@ type Send = (message: unknown, handle: unknown, options: undefined, callback: ()
 
 function install(): void {
   const diagnostics = require('node:diagnostics_channel') as typeof import('node:diagnostics_channel');
+  const { errorMonitor } = require('node:events') as typeof import('node:events');
   // In a cluster worker, Node itself already listens for messages.
   const listenersAtStart = process.listenerCount('message');
   const isWorker = process.listenerCount('internalMessage') > 1;
@@ -95,8 +96,12 @@ function install(): void {
     setImmediate(reportMain);
   };
 
-  onListen('asyncStart', () => {
+  onListen('asyncStart', (server) => {
     listensPending++;
+    // What the app hears as a callback's argument, and ends because of, nobody else would tell.
+    (server as NodeJS.EventEmitter).once(errorMonitor, (error: Partial<AppError>) => {
+      if (error.syscall === 'listen' || error.syscall === 'bind') send({ kind: 'uncaught', error: appError(error) });
+    });
   });
   onListen('error', listenSettled);
   onListen('asyncEnd', (server) => {

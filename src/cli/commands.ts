@@ -6,7 +6,8 @@ const UPDATE_ENV: Option = ['-a, --update-env', "take over this shell's environm
 const ENVIRONMENT: Option = ['--env <name>', 'use the env_<name> block of the ecosystem file'];
 const ONLY: Option = ['--only <names>', 'only these apps of the file, separated by commas'];
 const TARGETS = '<targets...>';
-const TARGETS_HELP = 'A target is a name, an id, a namespace, all, /regex/ on names, or an ecosystem file.';
+const TARGETS_HELP =
+  'A target is a name, an id, a namespace, namespace/name, all, /regex/ on names, or an ecosystem file.';
 const FROM_FILE: readonly Option[] = [UPDATE_ENV, ENVIRONMENT, ONLY, JSON_OUTPUT];
 
 /** The options of an app, as flags; cli/start-flags.ts maps them to options of an ecosystem file. */
@@ -156,7 +157,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'rollback',
     args: TARGETS,
     summary: 'go back to what served before the last change, release folder included',
-    options: [JSON_OUTPUT],
+    options: [['-f, --force', 'also where the last change failed, and what is there served before it'], JSON_OUTPUT],
     load: async () => (await import('./commands/rollback.ts')).rollback,
   },
   {

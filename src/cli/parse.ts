@@ -1,5 +1,6 @@
 import { Command as Commander, CommanderError, Option as CommanderOption } from 'commander';
 import { UpkeepError } from '../protocol/errors.ts';
+import { withCanaryTime } from './canary.ts';
 import { type Command, type Context, HIDDEN, type Options } from './command.ts';
 import { COMMANDS, MISSING_COMMANDS } from './commands.ts';
 
@@ -28,6 +29,12 @@ export async function parseAndRun(argv: readonly string[], context: Context): Pr
   if (word !== undefined && word === argv[0] && Object.hasOwn(MISSING_COMMANDS, word)) {
     throw new UpkeepError('USAGE', `"${word}" is not there yet`, { hint: MISSING_COMMANDS[word] ?? null });
   }
+  const topic = word === 'help' ? argv[argv.indexOf(word) + 1] : undefined;
+  const isCommand = topic !== undefined && topic !== 'help' && !topic.startsWith('-');
+  if (isCommand && !COMMANDS.some(({ name, aliases = [] }) => [name, ...aliases].includes(topic))) {
+    const hint = MISSING_COMMANDS[topic] ?? '`upkeep help` lists the commands';
+    throw new UpkeepError('USAGE', `there is no command "${topic}"`, { hint });
+  }
   let exitCode = 0;
   for (const command of named.length > 0 ? named : COMMANDS) {
     addCommand(program, command, async (args, options) => {
@@ -40,7 +47,7 @@ export async function parseAndRun(argv: readonly string[], context: Context): Pr
     return 0;
   }
   try {
-    await program.parseAsync([...argv], { from: 'user' });
+    await program.parseAsync([...withCanaryTime(argv)], { from: 'user' });
   } catch (error) {
     // It has said what is wrong, or printed the help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;

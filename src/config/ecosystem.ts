@@ -1,8 +1,10 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UpkeepError } from '../protocol/errors.ts';
-import { type ReadApp, readApp } from './read-app.ts';
+import { plainData } from './plain-data.ts';
+import { statOf } from './program.ts';
+import { brief, type ReadApp, readApp } from './read-app.ts';
 
 export interface EcosystemApp extends ReadApp {
   /** Names the app in messages. */
@@ -28,7 +30,7 @@ export async function loadEcosystem(
   importModule: ImportModule = (specifier) => import(specifier),
 ): Promise<Ecosystem> {
   const file = resolve(path);
-  if (!statSync(file, { throwIfNoEntry: false })?.isFile()) {
+  if (!statOf(file)?.isFile()) {
     throw new UpkeepError('CONFIG_INVALID', `there is no file ${file}`, { hint: 'check the path' });
   }
   return readEcosystem(await evaluate(file, importModule), basename(file), dirname(file));
@@ -40,12 +42,12 @@ export function parseEcosystem(json: string, name: string, folder: string): Ecos
 }
 
 function readEcosystem(content: unknown, name: string, folder: string): Ecosystem {
-  const list = appList(content);
+  const list = parseWith((given: unknown) => Array.from(appList(given), (app) => plainData(app)), content, name);
   if (list.length === 0)
     throw new UpkeepError('CONFIG_INVALID', `${name}: expected a list "apps" with at least one app`);
   const apps = list.map((raw, index) => {
     const label = (raw as { name?: unknown } | null)?.name;
-    const where = `${name}, app ${typeof label === 'string' ? `"${label}"` : index + 1}`;
+    const where = `${name}, app ${typeof label === 'string' ? `"${brief(label)}"` : index + 1}`;
     return { ...readApp(raw, where), where };
   });
   return { apps, folder };
@@ -74,12 +76,24 @@ async function evaluate(file: string, importModule: ImportModule): Promise<unkno
   const text = readFileSync(file, 'utf8');
   if (file.endsWith('.json')) return parseWith(JSON.parse, text, name);
   const yaml = (await importModule('yaml')) as typeof import('yaml');
-  return parseWith(yaml.parse, text, name);
+  return parseWith((given) => parseYaml(yaml, given), text, name);
 }
 
-function parseWith(parse: (text: string) => unknown, text: string, name: string): unknown {
+/** What is nested thousands of levels deep takes the parser minutes. */
+const MOST_BRACKETS = 500;
+
+function parseYaml(yaml: typeof import('yaml'), text: string): unknown {
+  let open = 0;
+  for (const [bracket] of text.matchAll(/[[\]{}]/g)) {
+    open += bracket === '[' || bracket === '{' ? 1 : -1;
+    if (open > MOST_BRACKETS) throw new Error(`more than ${MOST_BRACKETS} brackets are open at a time`);
+  }
+  return yaml.parse(text, { logLevel: 'error' });
+}
+
+function parseWith<T, R>(parse: (given: T) => R, given: T, name: string): R {
   try {
-    return parse(text);
+    return parse(given);
   } catch (cause) {
     throw new UpkeepError('CONFIG_INVALID', `${name} cannot be read: ${(cause as Error).message}`, { cause });
   }

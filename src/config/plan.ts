@@ -1,11 +1,19 @@
 import type { AppSpec } from '../domain/app-spec.ts';
-import type { AppRecord } from '../protocol/messages.ts';
+import type { AppView } from '../protocol/messages.ts';
 
 /** What an ecosystem file would change, app by app. */
 export type PlanItem =
   | { readonly kind: 'create'; readonly name: string; readonly instances: number }
   | { readonly kind: 'change'; readonly name: string; readonly changes: readonly Change[] }
   | { readonly kind: 'scale'; readonly name: string; readonly from: number; readonly to: number }
+  /** As the file has it, but not all of it runs. */
+  | {
+      readonly kind: 'start';
+      readonly name: string;
+      readonly down: number;
+      readonly instances: number;
+      readonly why: string;
+    }
   | { readonly kind: 'remove'; readonly name: string; readonly instances: number }
   | { readonly kind: 'unchanged'; readonly name: string };
 
@@ -18,35 +26,60 @@ export interface Change {
 
 /**
  * @param specs of the file, with their releases resolved.
- * @param records of all apps that are there.
+ * @param views of all apps that are there.
  * @param origin the path of the file: apps that came from it and are not in it any more are removed.
  */
-export function planChanges(
-  specs: readonly AppSpec[],
-  records: readonly AppRecord[],
-  origin: string,
-): readonly PlanItem[] {
+export function planChanges(specs: readonly AppSpec[], views: readonly AppView[], origin: string): readonly PlanItem[] {
   const named = new Set(specs.map(({ name }) => name));
-  const removed = records.filter((record) => record.origin === origin && !named.has(record.spec.name));
+  const removed = views.map(({ app }) => app).filter((app) => app.origin === origin && !named.has(app.spec.name));
   return [
-    ...specs.map((spec) =>
+    ...specs.flatMap((spec) =>
       planApp(
         spec,
-        records.find((record) => record.spec.name === spec.name),
+        views.find(({ app }) => app.spec.name === spec.name),
       ),
     ),
     ...removed.map(({ spec, slots }): PlanItem => ({ kind: 'remove', name: spec.name, instances: slots.length })),
   ];
 }
 
-function planApp(spec: AppSpec, record: AppRecord | undefined): PlanItem {
+function planApp(spec: AppSpec, view: AppView | undefined): readonly PlanItem[] {
   const { name, instances } = spec;
-  if (!record) return { kind: 'create', name, instances };
-  const changes = changesBetween(record.spec, spec);
-  const from = record.slots.length;
+  if (!view) return [{ kind: 'create', name, instances }];
+  const changes = changesBetween(view.app.spec, spec);
+  const from = view.app.slots.length;
   const scale = from === instances ? [] : [{ option: 'instances', from: String(from), to: String(instances) }];
-  if (changes.length > 0) return { kind: 'change', name, changes: [...changes, ...scale] };
-  return scale.length > 0 ? { kind: 'scale', name, from, to: instances } : { kind: 'unchanged', name };
+  // It starts what is down, too.
+  if (changes.length > 0) return [{ kind: 'change', name, changes: [...changes, ...scale] }];
+  const items: PlanItem[] = scale.length > 0 ? [{ kind: 'scale', name, from, to: instances }] : [];
+  const reasons = whyDown(view, instances);
+  const [why] = reasons;
+  if (why !== undefined) items.push({ kind: 'start', name, down: reasons.length, instances, why });
+  return items.length > 0 ? items : [{ kind: 'unchanged', name }];
+}
+
+/** Of those that the file wants to run and that do not, or crash again and again. A job that has ended is done. */
+function whyDown({ app, instances }: AppView, count: number): readonly string[] {
+  const kept = app.slots.toSorted((a, b) => a.index - b.index).slice(0, count);
+  return kept.flatMap(({ id, wanted }) => {
+    const { state, unstable = 0, lastExit = null } = instances.find((instance) => instance.id === id) ?? {};
+    switch (state?.kind) {
+      case 'errored':
+        return `errored: ${state.reason}`;
+      case 'backoff':
+        return `waiting restart: ${state.reason}`;
+      case 'starting':
+        return unstable > 0 && lastExit ? `crashes again and again: ${lastExit.reason}` : [];
+      case 'stopped':
+        return (wanted === 'down' && app.spec.autostart) || (wanted === 'up' && !lastExit) ? state.reason : [];
+      case 'stopping':
+      case 'draining':
+        return wanted === 'down' && app.spec.autostart ? 'it is being stopped' : [];
+      case 'online':
+      case undefined:
+        return [];
+    }
+  });
 }
 
 function changesBetween(from: AppSpec, to: AppSpec): readonly Change[] {
@@ -72,7 +105,7 @@ function changedNames(from: AppSpec['env'], to: AppSpec['env']): string {
 }
 
 /** Where it runs, links resolved. */
-function releaseOf({ release, script, cwd }: AppSpec['program']): string {
+export function releaseOf({ release, script, cwd }: AppSpec['program']): string {
   const real = release ?? { script, cwd };
   return real.script.startsWith(`${real.cwd}/`) ? real.script : `${real.script} in ${real.cwd}`;
 }

@@ -1,4 +1,4 @@
-import { accessSync, closeSync, constants, openSync, readSync, realpathSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync, readSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { basename, delimiter, extname, join, resolve } from 'node:path';
 import type { ProgramSpec } from '../domain/app-spec.ts';
 import { UpkeepError } from '../protocol/errors.ts';
@@ -68,7 +68,7 @@ export function defaultName(script: string): string {
 /** A file, or else a program on PATH. @returns null for what can only be a command line. */
 function findScript(given: string, { cwd, env }: ProgramContext): string | null {
   const path = resolve(cwd, given);
-  const stat = statSync(path, { throwIfNoEntry: false });
+  const stat = statOf(path);
   if (stat?.isFile()) return path;
   if (/\s/.test(given.trim())) return null;
   const onPath = given.includes('/') ? null : lookUp(given, env['PATH']);
@@ -76,6 +76,15 @@ function findScript(given: string, { cwd, env }: ProgramContext): string | null 
   const what = stat?.isDirectory() ? 'is a folder, not a script' : 'does not exist';
   const also = given.includes('/') || extname(given) !== '' ? '' : ', and no program of that name is on PATH';
   throw new UpkeepError('SCRIPT_NOT_FOUND', `script not found: ${path} ${what}${also}`);
+}
+
+/** null for what cannot be there, as a name that is too long, too. */
+export function statOf(path: string): Stats | null {
+  try {
+    return statSync(path);
+  } catch {
+    return null;
+  }
 }
 
 function shellCommand(

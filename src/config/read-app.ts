@@ -54,16 +54,24 @@ function check<T>(schema: v.GenericSchema<unknown, T>, given: unknown, key: stri
   const isEnv = schema === (envSchema as unknown);
   const path = isEnv ? (v.getDotPath(issue) ?? '') : '';
   const got = isEnv ? '' : `, got ${show(given)}`;
-  throw new UpkeepError('CONFIG_INVALID', `${where}: ${key}${path && `.${path}`}: ${issue.message}${got}`);
+  throw new UpkeepError(
+    'CONFIG_INVALID',
+    `${where}: ${brief(key)}${path && `.${brief(path)}`}: ${issue.message}${got}`,
+  );
 }
 
 function unknownKey(key: string, where: string): UpkeepError {
-  const nearest = suggest(key, knownKeys());
+  const nearest = suggest(brief(key), knownKeys());
   const hint = nearest ? `did you mean ${nearest}?` : 'docs/configuration.md lists the options';
-  return new UpkeepError('CONFIG_INVALID', `${where}: there is no option "${key}"`, { hint });
+  return new UpkeepError('CONFIG_INVALID', `${where}: there is no option "${brief(key)}"`, { hint });
 }
 
-function show(given: unknown): string {
-  const text = JSON.stringify(given) ?? String(given);
+/** A value, for messages. */
+export function show(given: unknown): string {
+  return brief(JSON.stringify(given) ?? String(given));
+}
+
+/** A word, for messages. */
+export function brief(text: string): string {
   return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }

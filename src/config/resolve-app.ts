@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { nameProblem } from '../domain/app-name.ts';
 import {
@@ -17,7 +16,8 @@ import {
 import { signalName } from '../domain/signal-name.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { AppOptions } from './options.ts';
-import { type ClusterWish, defaultName, resolveProgram } from './program.ts';
+import { type ClusterWish, defaultName, resolveProgram, statOf } from './program.ts';
+import { show } from './read-app.ts';
 import { runAs } from './users.ts';
 
 /** With an id and an extension it stays below the 255 bytes that a name may have. */
@@ -52,7 +52,7 @@ export function resolveApp(
 ): AppSpec {
   if (options.script === undefined) throw new UpkeepError('CONFIG_INVALID', `${where}: script is missing`);
   const cwd = resolve(context.folder, options.cwd ?? '.');
-  if (!statSync(cwd, { throwIfNoEntry: false })?.isDirectory()) {
+  if (!statOf(cwd)?.isDirectory()) {
     throw new UpkeepError('CONFIG_INVALID', `${where}: cwd: there is no folder ${cwd}`, {
       hint: 'make it, or name another',
     });
@@ -64,7 +64,7 @@ export function resolveApp(
   const problem = nameProblem(name);
   if (problem !== null) {
     const made = options.name === undefined ? ', which is made of the script' : '';
-    throw new UpkeepError('CONFIG_INVALID', `${where}: name: ${problem}, got ${JSON.stringify(name)}${made}`, {
+    throw new UpkeepError('CONFIG_INVALID', `${where}: name: ${problem}, got ${show(name)}${made}`, {
       hint: 'give it another one with --name, or `name` in a file',
     });
   }

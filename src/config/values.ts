@@ -5,9 +5,17 @@ import { signalName } from '../domain/signal-name.ts';
 
 /** The kinds of values that options take, each from the forms that pm2's ecosystem files allow. */
 
+/** What timers can hold. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** More than a path or a command line has; to cut a longer one into words could take seconds. */
+const LONGEST_LINE = 16_384;
+const WORDS = `expected a list of texts, or a text of at most ${LONGEST_LINE} characters`;
+
 export const text: v.GenericSchema<unknown, string> = v.pipe(
   v.string('expected a text'),
   v.nonEmpty('must not be empty'),
+  v.maxLength(LONGEST_LINE, `expected at most ${LONGEST_LINE} characters`),
   v.check(hasNoZero, 'must not hold a zero byte'),
 );
 
@@ -54,33 +62,39 @@ export const signal: v.GenericSchema<unknown, string> = v.pipe(
 );
 
 /** Milliseconds, or a text such as `500ms`, `30s`, `10m`, `1h` or `7d`. */
-export const duration: v.GenericSchema<unknown, number> = v.union(
-  [
-    count,
-    v.pipe(
-      v.string(),
-      v.regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/),
-      v.transform((value) => Math.round(Number.parseFloat(value) * (UNITS_MS[value.replace(/^[\d.]+/, '')] ?? 1))),
-    ),
-  ],
-  'expected milliseconds, or a text such as 500ms, 30s or 10m',
+export const duration: v.GenericSchema<unknown, number> = v.pipe(
+  v.union(
+    [
+      count,
+      v.pipe(
+        v.string(),
+        v.regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/),
+        v.transform((value) => Math.round(Number.parseFloat(value) * (UNITS_MS[value.replace(/^[\d.]+/, '')] ?? 1))),
+      ),
+    ],
+    'expected milliseconds, or a text such as 500ms, 30s or 10m',
+  ),
+  v.maxValue(LONGEST_MS, 'expected at most 24 days'),
 );
 
 const BYTES: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
 /** Bytes, or a text such as `300M` or `1.5G`. */
-export const size: v.GenericSchema<unknown, number> = v.union(
-  [
-    count,
-    v.pipe(
-      v.string(),
-      v.regex(/^\d+(\.\d+)?[kmg]b?$/i),
-      v.transform((text) =>
-        Math.round(Number.parseFloat(text) * (BYTES[/[kmg]/i.exec(text)?.[0].toLowerCase() ?? ''] ?? 1)),
+export const size: v.GenericSchema<unknown, number> = v.pipe(
+  v.union(
+    [
+      count,
+      v.pipe(
+        v.string(),
+        v.regex(/^\d+(\.\d+)?[kmg]b?$/i),
+        v.transform((text) =>
+          Math.round(Number.parseFloat(text) * (BYTES[/[kmg]/i.exec(text)?.[0].toLowerCase() ?? ''] ?? 1)),
+        ),
       ),
-    ),
-  ],
-  'expected bytes, or a text such as 300M or 1G',
+    ],
+    'expected bytes, or a text such as 300M or 1G',
+  ),
+  v.maxValue(Number.MAX_SAFE_INTEGER, 'expected fewer bytes'),
 );
 
 export const dateFormat: v.GenericSchema<unknown, string> = v.pipe(
@@ -102,6 +116,8 @@ export const syslog: v.GenericSchema<unknown, string | null> = v.union(
   'expected true, udp://host:port or tcp://host:port',
 );
 
+const CRON_EXPECTED = 'expected a cron pattern of five or six fields, such as "0 4 * * *", or 0 for never';
+
 /** null, as 0 or false gives, for never. */
 export const cron: v.GenericSchema<unknown, string | null> = v.union(
   [
@@ -109,12 +125,9 @@ export const cron: v.GenericSchema<unknown, string | null> = v.union(
       v.union([v.literal(0), v.literal(false), v.picklist(['0', 'false'])]),
       v.transform(() => null),
     ),
-    v.pipe(
-      text,
-      v.check((pattern) => isCron(pattern)),
-    ),
+    v.pipe(text, v.check(isCron, CRON_EXPECTED)),
   ],
-  'expected a cron pattern of five or six fields, such as "0 4 * * *", or 0 for never',
+  CRON_EXPECTED,
 );
 
 function isCron(pattern: string): boolean {
@@ -194,15 +207,18 @@ export const instances: v.GenericSchema<unknown, number | 'max'> = v.union(
 );
 
 /** A list, or one text cut at white space where it is not quoted. */
-export const words: v.GenericSchema<unknown, string[]> = v.union(
-  [
-    v.pipe(
-      v.array(v.union([v.string(), v.number()])),
-      v.transform((list) => list.map(String)),
-    ),
-    v.pipe(v.string(), v.transform(splitWords)),
-  ],
-  'expected a text or a list of texts',
+export const words: v.GenericSchema<unknown, string[]> = v.pipe(
+  v.union(
+    [
+      v.pipe(
+        v.array(v.union([v.string(), v.number()])),
+        v.transform((list) => list.map(String)),
+      ),
+      v.pipe(v.string(), v.maxLength(LONGEST_LINE, WORDS), v.transform(splitWords)),
+    ],
+    WORDS,
+  ),
+  v.check((list) => list.every(hasNoZero), 'must not hold a zero byte'),
 );
 
 export const codes: v.GenericSchema<unknown, number[]> = v.pipe(

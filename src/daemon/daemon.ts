@@ -49,6 +49,8 @@ export class Daemon {
   readonly #schedule: Schedule;
   /** When supervisors died lately, by key. */
   readonly #deaths = new Map<string, readonly number[]>();
+  /** Keys of apps whose last reload failed: it is not wanted any more. */
+  readonly #failedReloads = new Set<string>();
   #adopting: Promise<readonly AppSnapshot[]> | null = null;
   /** What should run and could not be started, for want of a supervisor, by id: and why. */
   readonly #unstarted = new Map<number, string>();
@@ -56,6 +58,7 @@ export class Daemon {
   #startAgainAt = 0;
   #startAgainMs = 0;
   #startsAgain = false;
+  #complete = true;
   #publishing = false;
   #publishMs = 0;
 
@@ -75,8 +78,12 @@ export class Daemon {
     this.#plan();
   }
 
-  /** Finds what runs, and brings it in line with what is wanted. */
-  async resume(): Promise<void> {
+  /**
+   * Finds what runs, and brings it in line with what is wanted.
+   * @param complete false where the list of apps may lack some: then what runs is taken in, not ended.
+   */
+  async resume(complete = true): Promise<void> {
+    this.#complete = complete;
     await this.#takeOver(await this.#adopt());
     const missing = this.#startMissing((id) => !this.#supervisors.instance(id));
     // Nobody waits until all that was wanted before a reboot is up.
@@ -92,6 +99,13 @@ export class Daemon {
 
   /** Brings what runs in line with what is wanted. */
   async #takeOver(running: readonly AppSnapshot[]): Promise<void> {
+    if (!this.#complete && running.length > 0) {
+      for (const { app, instances } of running) {
+        const slots = app.slots.filter(({ id }) => instances.some((instance) => instance.id === id));
+        if (slots.length > 0) this.#registry.takeIn({ ...app, spec: { ...app.spec, instances: slots.length }, slots });
+      }
+      await this.#saveAfterwards();
+    }
     for (const { app, instances } of running) {
       const wanted = this.#registry.byKey(app.key);
       const unwanted = instances.map(({ id }) => id).filter((id) => !wanted?.slots.some((slot) => slot.id === id));
@@ -112,7 +126,7 @@ export class Daemon {
   publish(): void {
     const started = performance.now();
     try {
-      this.#ports.writeStatus(this.list());
+      this.#ports.writeStatus({ instances: this.list(), problems: this.problems });
     } catch (error) {
       this.#ports.log(`cannot write the status file: ${(error as Error).message}`);
     }
@@ -126,10 +140,11 @@ export class Daemon {
 
   describe(selectors: readonly string[]): readonly AppView[] {
     const places = this.#registry.select(selectors);
+    const ids = new Set(places.map(({ id }) => id));
     return this.#apps(places).map((app) => ({
       app,
       instances: app.slots
-        .filter(({ id }) => places.some((place) => place.id === id))
+        .filter(({ id }) => ids.has(id))
         .map((slot) => ({ ...this.#view(app, slot), logs: logPaths(app.spec, slot) })),
     }));
   }
@@ -149,16 +164,18 @@ export class Daemon {
     const known = specs.filter(({ name }) => this.#registry.byName(name));
     const added = fresh.map((spec) => this.#registry.add(this.#inRelease(spec), this.#ports.now(), origin));
     const outcomes = [
-      this.#startNew(added.filter(({ spec }) => spec.autostart)),
+      this.#startNew(added),
       ...known.map((spec) => {
         if (origin !== undefined) this.#registry.note(this.#registry.byName(spec.name)?.key ?? '', { origin });
         return this.#change(this.#inRelease(spec), existing === 'reload' ? 'reload' : 'restart', canaryMs);
       }),
     ];
+    // All have come to their end before the first failure is told.
+    await Promise.allSettled(outcomes);
     return (await Promise.all(outcomes)).flat();
   }
 
-  async operate({ kind, selectors, env, canaryMs }: OperateParams): Promise<readonly Outcome[]> {
+  async operate({ kind, selectors, env, canaryMs, sparesReload }: OperateParams): Promise<readonly Outcome[]> {
     const places = this.#registry.select(selectors);
     const before = this.#apps(places);
     const ids = places.map(({ id }) => id);
@@ -172,8 +189,8 @@ export class Daemon {
           this.#registry.update(key, this.#inRelease(env ? withCallerEnv(spec, env) : spec));
           return this.#registry.want(key, ids, 'up');
         });
-        await this.#save();
-        const outcomes = await this.#supervisors.run({ kind, apps, ids, canaryMs });
+        await this.#save(() => this.#putBack(before));
+        const outcomes = await this.#supervisors.run({ kind, apps, ids, canaryMs, sparesReload });
         if (kind === 'reload') await this.#undoFailed(before, outcomes);
         await this.#remember(before, outcomes);
         return outcomes;
@@ -181,8 +198,7 @@ export class Daemon {
       case 'stop':
       case 'reset': {
         const apps = kind === 'stop' ? before.map(({ key }) => this.#registry.want(key, ids, 'down')) : before;
-        await this.#save();
-        return this.#runKnown(kind, apps, ids);
+        return this.#saveAnd(() => this.#runKnown(kind, apps, ids));
       }
       case 'delete':
         return this.#remove(before, ids);
@@ -191,20 +207,32 @@ export class Daemon {
 
   /**
    * Back to what served before, by a reload.
+   * @param force also after a reload that failed: who means that one need not go back.
    * @throws UpkeepError USAGE where there is nothing to go back to.
    */
-  async rollback(selectors: readonly string[]): Promise<readonly Outcome[]> {
+  async rollback(selectors: readonly string[], force = false): Promise<readonly Outcome[]> {
     const apps = this.#apps(this.#registry.select(selectors));
-    const specs = apps.map(({ spec: { name, instances }, previous }) => {
-      if (!previous) {
+    const specs = apps.map(({ key, spec, previous }) => {
+      const { name, instances } = spec;
+      const failed = !force && this.#failedReloads.has(key);
+      if (failed && spec.mode === 'cluster') {
+        const hint = previous
+          ? `\`upkeep rollback ${name} --force\` goes back to what served before that`
+          : 'nothing served before that';
+        const text = `the last change of ${name} failed, and was not kept: what served before it still does`;
+        throw new UpkeepError('USAGE', text, { hint });
+      }
+      // In fork mode what failed has taken the place of what served.
+      const target = failed ? spec : previous;
+      if (!target) {
         const hint = 'a rollback goes back over a reload or restart that brought a change in';
         throw new UpkeepError('USAGE', `${name} has nothing to go back to`, { hint });
       }
-      const { cwd } = programToRun(previous);
+      const { cwd } = programToRun(target);
       if (this.#ports.resolveLinks(cwd) === null) {
         throw new UpkeepError('USAGE', `${name} served from ${cwd} before, which is gone`, { hint: 'deploy it again' });
       }
-      return { ...previous, instances };
+      return { ...target, instances };
     });
     return (await Promise.all(specs.map((spec) => this.#change(spec, 'reload')))).flat();
   }
@@ -225,13 +253,13 @@ export class Daemon {
     const { record, removed } = this.#registry.update(app.key, { ...app.spec, instances: count });
     const added = record.slots.map(({ id }) => id).filter((id) => !app.slots.some((slot) => slot.id === id));
     const next = this.#registry.want(app.key, added, 'up');
-    await this.#save();
+    await this.#save(() => this.#putBack([app]));
     if (removed.length > 0) return this.#runKnown('delete', [app], removed);
     const outcomes = await this.#supervisors.run({ kind: 'start', apps: [next], ids: added });
     const refused = added.filter((id) => !this.#supervisors.instance(id));
     if (refused.length > 0) {
       this.#registry.removeIds(app.key, refused);
-      await this.#save();
+      await this.#saveAfterwards();
     }
     return outcomes;
   }
@@ -286,8 +314,9 @@ export class Daemon {
   async kill(): Promise<number> {
     const apps = this.#registry.apps;
     this.#registry.clear();
-    await this.#save();
-    return this.#supervisors.shutdownAll((key) => apps.find((app) => app.key === key)?.spec.program.exec ?? '');
+    return this.#saveAnd(() =>
+      this.#supervisors.shutdownAll((key) => apps.find((app) => app.key === key)?.spec.program.exec ?? ''),
+    );
   }
 
   /** Stops all instances, as when the machine goes down: what was wanted is what the next daemon starts. */
@@ -313,7 +342,9 @@ export class Daemon {
     const restored = apps
       .filter(({ spec }) => !this.#registry.byName(spec.name))
       .map((app) => this.#registry.revive({ ...app, spec: this.#inRelease(app.spec) }, this.#ports.now()));
-    await this.#save();
+    await this.#save(() => {
+      for (const { key } of restored) this.#registry.forget(key);
+    });
     const ids = new Set(restored.flatMap(({ slots }) => slots.map(({ id }) => id)));
     const outcomes = await this.#startMissing((id) => ids.has(id));
     return { saved: apps.length, restored: restored.length, outcomes, problem };
@@ -329,9 +360,44 @@ export class Daemon {
     return this.#registry.byKey(key)?.spec.program.exec ?? '';
   }
 
-  async #save(): Promise<void> {
+  /** What people should know besides the list of instances. */
+  get problems(): readonly string[] {
+    return this.#journal.problems;
+  }
+
+  /** Before anything is done. @param undo takes back what cannot be saved, and so is not done. */
+  async #save(undo: () => void): Promise<void> {
     this.#plan();
-    await this.#journal.save();
+    try {
+      await this.#journal.save();
+    } catch (error) {
+      undo();
+      this.#plan();
+      throw error;
+    }
+  }
+
+  /** What was done is true, saved or not; the journal tries again. */
+  async #saveAfterwards(): Promise<void> {
+    await this.#save(() => {}).catch((error: Error) => this.#ports.log(error.message));
+  }
+
+  /** For what ends processes, and so must work on a full disk too: then it is done all the same, and told. */
+  async #saveAnd<T>(act: () => Promise<T>): Promise<T> {
+    const failed = await this.#save(() => {}).then(
+      () => null,
+      (error: Error) => error,
+    );
+    const result = await act();
+    if (!failed) return result;
+    throw new UpkeepError('STATE_UNSAVED', `it was done, but ${failed.message}`, {
+      cause: failed,
+      hint: 'make room: until it is saved, a new daemon would not know of it; the save is tried again all the time',
+    });
+  }
+
+  #putBack(records: readonly AppRecord[]): void {
+    for (const record of records) this.#registry.restore(record);
   }
 
   #plan(): void {
@@ -398,8 +464,11 @@ export class Daemon {
     throw new UpkeepError('APP_EXISTS', `there is an app named ${spec.name} already, for ${script}`, { hint });
   }
 
-  async #startNew(apps: readonly AppRecord[]): Promise<readonly Outcome[]> {
-    await this.#save();
+  async #startNew(added: readonly AppRecord[]): Promise<readonly Outcome[]> {
+    await this.#save(() => {
+      for (const { key } of added) this.#registry.forget(key);
+    });
+    const apps = added.filter(({ spec }) => spec.autostart);
     if (apps.length === 0) return [];
     return this.#supervisors.run({ kind: 'start', apps, ids: apps.flatMap(({ slots }) => slots.map(({ id }) => id)) });
   }
@@ -413,12 +482,13 @@ export class Daemon {
   async #remember(before: readonly AppRecord[], outcomes: readonly Outcome[]): Promise<void> {
     const failed = new Set(outcomes.filter(({ ok }) => !ok).map(({ name }) => name));
     const text = (spec: AppSpec): string => JSON.stringify({ ...spec, instances: 0 });
+    for (const { key, spec } of before) if (!failed.has(spec.name)) this.#failedReloads.delete(key);
     const changed = before.filter(({ key, spec }) => {
       const now = this.#registry.byKey(key)?.spec;
       return now && !failed.has(spec.name) && text(now) !== text(spec);
     });
     for (const { key, spec } of changed) this.#registry.note(key, { previous: spec });
-    if (changed.length > 0) await this.#save();
+    if (changed.length > 0) await this.#saveAfterwards();
   }
 
   /** Gives an app that is there another spec. */
@@ -428,7 +498,7 @@ export class Daemon {
     const { removed } = this.#registry.update(before.key, spec);
     const ids = this.#registry.byKey(before.key)?.slots.map(({ id }) => id) ?? [];
     const record = this.#registry.want(before.key, ids, 'up');
-    await this.#save();
+    await this.#save(() => this.#putBack([before]));
 
     const moves =
       supervisorKeyOf(before) !== supervisorKeyOf(record) ||
@@ -462,8 +532,11 @@ export class Daemon {
     const undone = before.filter(
       ({ key, slots }) => this.#registry.byKey(key) && slots.some(({ id }) => failed.has(id)),
     );
-    for (const record of undone) this.#registry.update(record.key, record.spec);
-    if (undone.length > 0) await this.#save();
+    for (const record of undone) {
+      this.#registry.update(record.key, record.spec);
+      this.#failedReloads.add(record.key);
+    }
+    if (undone.length > 0) await this.#saveAfterwards();
     return undone.length > 0;
   }
 
@@ -474,10 +547,14 @@ export class Daemon {
         slots.map(({ id }) => id).filter((id) => ids.includes(id)),
       );
     }
-    await this.#save();
-    const outcomes = await this.#runKnown('delete', apps, ids);
-    for (const app of apps) if (!this.#registry.byKey(app.key)) await this.#supervisors.retire(supervisorKeyOf(app));
-    return outcomes;
+    return this.#saveAnd(async () => {
+      const outcomes = await this.#runKnown('delete', apps, ids);
+      for (const app of apps.filter(({ key }) => !this.#registry.byKey(key))) {
+        this.#failedReloads.delete(app.key);
+        await this.#supervisors.retire(supervisorKeyOf(app));
+      }
+      return outcomes;
+    });
   }
 
   /**

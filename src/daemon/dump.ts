@@ -1,6 +1,7 @@
 import { UpkeepError } from '../protocol/errors.ts';
 import type { AppRecord } from '../protocol/messages.ts';
-import { Journal, type LoadedState, loadState } from './journal.ts';
+import { Journal } from './journal.ts';
+import { type LoadedState, loadState } from './state-file.ts';
 
 /** What `save` keeps until the next one: a file of the same kind as the wanted state, which changes by command only. */
 export class Dump {
@@ -23,7 +24,7 @@ export class Dump {
       if (apps.length === 0 && before.apps.length > 0 && !force) {
         throw new UpkeepError('LIST_EMPTY', `the list is empty; the saved one, of ${before.apps.length}, is kept`);
       }
-      await new Journal(this.path, () => apps, before.problem === null).save();
+      await new Journal(this.path, () => apps, before).save();
     });
     this.#last = turn.catch(() => {});
     return turn;

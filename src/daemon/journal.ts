@@ -1,36 +1,112 @@
-import { createHash } from 'node:crypto';
-import { open, readFile, rename } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import * as fs from 'node:fs/promises';
 import { dirname } from 'node:path';
-import * as v from 'valibot';
+import { UpkeepError } from '../protocol/errors.ts';
 import type { AppRecord } from '../protocol/messages.ts';
-import { appRecord } from '../protocol/schema.ts';
+import { asidePath, type LoadedState, previousPath, stateText } from './state-file.ts';
 
-const FORMAT = 1;
-const body = v.object({ format: v.literal(FORMAT), apps: v.array(appRecord) });
+/** A disk that has not answered by then hangs; what was to be saved is tried again when it does. */
+const SAVE_MS = 15_000;
+
+/** What a journal needs of the file system. */
+export interface Disk {
+  readonly open: (path: string, flags: string, mode?: number) => Promise<OpenFile>;
+  readonly rename: (from: string, to: string) => Promise<void>;
+  readonly rm: (path: string, options: { readonly force: true }) => Promise<void>;
+}
+
+type Found = Pick<LoadedState, 'problem' | 'unreadable' | 'aside'>;
+
+interface OpenFile {
+  readonly writeFile: (text: string) => Promise<void>;
+  readonly sync: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
 
 /**
- * The wanted state on disk. Two lines: a SHA-256 of the second, and the state as JSON. It is written to a temporary
- * file, fsynced and renamed; the generation before is kept beside it, and read where the newest is damaged.
+ * Writes the wanted state: to a temporary file, which is fsynced and renamed; the generation before is kept beside it.
+ * At any moment at least one of the two can be read.
  */
 export class Journal {
   readonly #path: string;
   readonly #read: () => readonly AppRecord[];
-  #intact: boolean;
+  readonly #disk: Disk;
+  readonly #saveMs: number;
+  readonly #loaded: Found;
+  /** Files in its way that could not be read: they may hold what nobody else knows. */
+  #unreadable: readonly string[];
+  #aside: readonly string[];
   #writing: Promise<void> | null = null;
   #again: Promise<void> | null = null;
+  #failure: string | null = null;
 
   /**
    * @param read gives the state to be written, at the time of writing.
-   * @param intact whether the newest generation on disk can be read: a damaged one must not replace the one before it.
+   * @param loaded what was found on disk.
    */
-  constructor(path: string, read: () => readonly AppRecord[], intact = true) {
+  constructor(
+    path: string,
+    read: () => readonly AppRecord[],
+    loaded: Found = { problem: null, unreadable: [], aside: [] },
+    disk: Disk = fs,
+    saveMs: number = SAVE_MS,
+  ) {
     this.#path = path;
     this.#read = read;
-    this.#intact = intact;
+    this.#loaded = loaded;
+    this.#unreadable = loaded.unreadable;
+    this.#aside = loaded.aside;
+    this.#disk = disk;
+    this.#saveMs = saveMs;
   }
 
-  /** Resolves when a state at least as new as now is on disk. Calls that come while one is written share the next. */
-  save(): Promise<void> {
+  /** Whether what is on disk is older than what is wanted. */
+  get isBehind(): boolean {
+    return this.#failure !== null;
+  }
+
+  /** What people should know of the list of apps, until it is mended. */
+  get problems(): readonly string[] {
+    const { problem } = this.#loaded;
+    return [
+      ...(this.#failure === null ? [] : [`the list of apps is not saved: ${this.#failure}`]),
+      ...(this.#unreadable.length > 0
+        ? [`the list of apps may be incomplete: ${problem}. The next change keeps that file aside`]
+        : []),
+      ...this.#aside
+        .filter((file) => existsSync(file))
+        .map(
+          (file) =>
+            `the list of apps may be incomplete: ${file} could not be read. See that nothing is missing, then remove it`,
+        ),
+    ];
+  }
+
+  /**
+   * Resolves when a state at least as new as now is on disk. Calls that come while one is written share the next.
+   * @throws UpkeepError STATE_UNSAVED; what is on disk is then as it was.
+   */
+  async save(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new Error(`the disk has not answered within ${this.#saveMs} ms`));
+        // What is written by then may not be wanted any more.
+        this.#next().catch(() => {});
+      }, this.#saveMs);
+    });
+    try {
+      await Promise.race([this.#next(), late]);
+      this.#failure = null;
+    } catch (cause) {
+      this.#failure = (cause as Error).message;
+      throw new UpkeepError('STATE_UNSAVED', `the list of apps cannot be saved: ${this.#failure}`, { cause });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #next(): Promise<void> {
     if (!this.#writing) {
       this.#writing = this.#write().finally(() => {
         this.#writing = null;
@@ -39,77 +115,59 @@ export class Journal {
     }
     const next = () => {
       this.#again = null;
-      return this.save();
+      return this.#next();
     };
     this.#again ??= this.#writing.then(next, next);
     return this.#again;
   }
 
   async #write(): Promise<void> {
-    const text = JSON.stringify({ format: FORMAT, apps: this.#read() });
+    const { rename, rm } = this.#disk;
     const temporary = `${this.#path}.tmp`;
-    const file = await open(temporary, 'w', 0o600);
     try {
-      await file.writeFile(`${checksum(text)}\n${text}\n`);
+      await rm(temporary, { force: true });
+      await this.#writeSynced(temporary, stateText(this.#read()));
+    } catch (error) {
+      // On a full disk, half a file is in the way of everything else.
+      await rm(temporary, { force: true }).catch(() => {});
+      throw error;
+    }
+    if (this.#unreadable.length > 0) await this.#putAside();
+    await rename(this.#path, previousPath(this.#path)).catch(ignoreMissing);
+    await rename(temporary, this.#path);
+    await this.#sync(dirname(this.#path));
+  }
+
+  async #putAside(): Promise<void> {
+    for (const path of this.#unreadable) {
+      const aside = asidePath(path, new Date());
+      await this.#disk.rename(path, aside).catch(ignoreMissing);
+      this.#aside = [...this.#aside, aside];
+    }
+    await this.#sync(dirname(this.#path));
+    this.#unreadable = [];
+  }
+
+  /** Anew, for the owner only: what stood there is not followed. */
+  async #writeSynced(path: string, text: string): Promise<void> {
+    const file = await this.#disk.open(path, 'wx', 0o600);
+    try {
+      await file.writeFile(text);
       await file.sync();
     } finally {
       await file.close();
     }
-    if (this.#intact) await rename(this.#path, previous(this.#path)).catch(ignoreMissing);
-    await rename(temporary, this.#path);
-    this.#intact = true;
-    const folder = await open(dirname(this.#path), 'r');
-    // Until then the renames may be lost with the power.
+  }
+
+  /** Until then, renames may be lost with the power. */
+  async #sync(folder: string): Promise<void> {
+    const file = await this.#disk.open(folder, 'r');
     try {
-      await folder.sync();
+      await file.sync();
     } finally {
-      await folder.close();
+      await file.close();
     }
   }
-}
-
-export interface LoadedState {
-  readonly apps: readonly AppRecord[];
-  /** What was wrong with the newest generation, where an older one was taken. */
-  readonly problem: string | null;
-}
-
-export async function loadState(path: string): Promise<LoadedState> {
-  const newest = await readGeneration(path);
-  if (newest.kind === 'good') return { apps: newest.apps, problem: null };
-  const older = await readGeneration(previous(path));
-  if (older.kind === 'good') {
-    const why = newest.kind === 'missing' ? 'is missing' : newest.why;
-    return { apps: older.apps, problem: `${path} ${why}; the generation before it was taken` };
-  }
-  return { apps: [], problem: newest.kind === 'missing' ? null : `${path} ${newest.why}; there is no older one` };
-}
-
-type Generation =
-  | { readonly kind: 'good'; readonly apps: readonly AppRecord[] }
-  | { readonly kind: 'missing' }
-  | { readonly kind: 'bad'; readonly why: string };
-
-async function readGeneration(path: string): Promise<Generation> {
-  let content: string;
-  try {
-    content = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { kind: 'missing' };
-    return { kind: 'bad', why: `cannot be read: ${(error as Error).message}` };
-  }
-  const [sum = '', text = ''] = content.split('\n');
-  if (checksum(text) !== sum) return { kind: 'bad', why: 'is damaged: its checksum does not match' };
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), body), text);
-  return parsed.success ? { kind: 'good', apps: parsed.output.apps } : { kind: 'bad', why: 'is of another format' };
-}
-
-function checksum(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
-
-function previous(path: string): string {
-  return `${path}.1`;
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): void {

@@ -1,13 +1,18 @@
-import { Journal, loadState } from './journal.ts';
+import { Journal } from './journal.ts';
 import { Registry } from './registry.ts';
+import { loadState } from './state-file.ts';
+
+export interface OpenState {
+  readonly registry: Registry;
+  readonly journal: Journal;
+  /** False where the registry may lack what is wanted: what runs is the better witness then. */
+  readonly complete: boolean;
+}
 
 /** Reads the wanted state, and keeps it. Trouble with the file is logged, and what can be read of it is used. */
-export async function openState(
-  path: string,
-  log: (line: string) => void,
-): Promise<{ registry: Registry; journal: Journal }> {
-  const { apps, problem } = await loadState(path);
-  if (problem) log(problem);
-  const registry = new Registry(apps);
-  return { registry, journal: new Journal(path, () => registry.apps, problem === null) };
+export async function openState(path: string, log: (line: string) => void): Promise<OpenState> {
+  const loaded = await loadState(path);
+  if (loaded.problem) log(loaded.problem);
+  const registry = new Registry(loaded.apps);
+  return { registry, journal: new Journal(path, () => registry.apps, loaded), complete: loaded.complete };
 }

@@ -1,5 +1,5 @@
 import type { LogSpec } from '../domain/app-spec.ts';
-import type { InstanceView, LogPath } from '../protocol/messages.ts';
+import type { Listing, LogPath } from '../protocol/messages.ts';
 import type { Peer, PeerHandlers } from '../protocol/peer.ts';
 
 /** All that the daemon knows of the operating system, besides its own files and socket. */
@@ -15,7 +15,7 @@ export interface DaemonPorts {
   /** How a supervisor is to bring the daemon back. */
   readonly daemonCommand: readonly string[];
   /** Keeps the file that `list` reads. */
-  readonly writeStatus: (instances: readonly InstanceView[]) => void;
+  readonly writeStatus: (listing: Listing) => void;
   /** Where a path leads, all symbolic links resolved; null where it leads nowhere. */
   readonly resolveLinks: (path: string) => string | null;
   /** Empties logs, and removes what was set aside of them. @returns those that are there. */

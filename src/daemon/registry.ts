@@ -11,9 +11,13 @@ export interface Place extends Selectable {
 /** What is wanted: the apps and the ids of their instances. Pure bookkeeping, saved by the journal. */
 export class Registry {
   readonly #apps = new Map<string, AppRecord>();
+  readonly #ids = new Set<number>();
+  /** All ids below it are taken. */
+  #firstFree = 0;
+  #lastKey = 0;
 
   constructor(apps: readonly AppRecord[] = []) {
-    for (const app of apps) this.#apps.set(app.key, app);
+    for (const app of apps) this.#put(app);
   }
 
   get apps(): readonly AppRecord[] {
@@ -25,7 +29,8 @@ export class Registry {
   }
 
   byName(name: string): AppRecord | undefined {
-    return this.apps.find((app) => app.spec.name === name);
+    for (const app of this.#apps.values()) if (app.spec.name === name) return app;
+    return undefined;
   }
 
   /**
@@ -49,7 +54,7 @@ export class Registry {
   add(spec: AppSpec, now: number, origin: string | null = null): AppRecord {
     const empty = { key: this.#newKey(now), spec, slots: [], createdAt: now, previous: null, origin };
     const record = this.#resized(empty, spec.instances);
-    this.#apps.set(record.key, record);
+    this.#put(record);
     return record;
   }
 
@@ -61,7 +66,7 @@ export class Registry {
       ? this.#resized({ ...record, slots: [] }, slots.length)
       : { ...record, slots };
     const revived = { ...next, slots: next.slots.map((slot, at) => ({ ...slot, wanted: slots[at]?.wanted ?? 'up' })) };
-    this.#apps.set(revived.key, revived);
+    this.#put(revived);
     return revived;
   }
 
@@ -69,7 +74,7 @@ export class Registry {
   update(key: string, spec: AppSpec): { record: AppRecord; removed: readonly number[] } {
     const before = this.#get(key);
     const record = this.#resized({ ...before, spec }, spec.instances);
-    this.#apps.set(key, record);
+    this.#put(record);
     const kept = new Set(record.slots.map(({ id }) => id));
     return { record, removed: before.slots.map(({ id }) => id).filter((id) => !kept.has(id)) };
   }
@@ -77,19 +82,34 @@ export class Registry {
   /** Notes what served before, or where the app comes from. */
   note(key: string, notes: Partial<Pick<AppRecord, 'previous' | 'origin'>>): void {
     const record = this.#apps.get(key);
-    if (record) this.#apps.set(key, { ...record, ...notes });
+    if (record) this.#put({ ...record, ...notes });
   }
 
   /** Puts back a record as it was, after a change that failed. */
   restore(record: AppRecord): void {
-    this.#apps.set(record.key, record);
+    this.#put(record);
+  }
+
+  /** Takes in what runs and was not known, or not so: what has its name or its ids gives way. */
+  takeIn(record: AppRecord): void {
+    const ids = record.slots.map(({ id }) => id);
+    for (const other of this.apps) {
+      if (other.key === record.key) continue;
+      if (other.spec.name === record.spec.name) this.forget(other.key);
+      else if (other.slots.some(({ id }) => ids.includes(id))) this.removeIds(other.key, ids);
+    }
+    this.#put(record);
+  }
+
+  forget(key: string): void {
+    this.#drop(key);
   }
 
   want(key: string, ids: readonly number[], wanted: Slot['wanted']): AppRecord {
     const record = this.#get(key);
     const slots = record.slots.map((slot) => (ids.includes(slot.id) ? { ...slot, wanted } : slot));
     const next = { ...record, slots };
-    this.#apps.set(key, next);
+    this.#put(next);
     return next;
   }
 
@@ -98,13 +118,13 @@ export class Registry {
     const record = this.#get(key);
     const slots = record.slots.filter(({ id }) => !ids.includes(id));
     const next = { ...record, spec: { ...record.spec, instances: slots.length }, slots };
-    if (slots.length === 0) this.#apps.delete(key);
-    else this.#apps.set(key, next);
+    if (slots.length === 0) this.#drop(key);
+    else this.#put(next);
     return next;
   }
 
   clear(): void {
-    this.#apps.clear();
+    for (const key of this.#apps.keys()) this.#drop(key);
   }
 
   #get(key: string): AppRecord {
@@ -113,17 +133,33 @@ export class Registry {
     return record;
   }
 
+  #put(record: AppRecord): void {
+    this.#exchange(this.#apps.get(record.key)?.slots ?? [], record.slots);
+    this.#apps.set(record.key, record);
+  }
+
+  #drop(key: string): void {
+    this.#exchange(this.#apps.get(key)?.slots ?? [], []);
+    this.#apps.delete(key);
+  }
+
+  #exchange(before: readonly Slot[], after: readonly Slot[]): void {
+    for (const { id } of before) this.#ids.delete(id);
+    for (const { id } of after) this.#ids.add(id);
+    for (const { id } of before) if (!this.#ids.has(id)) this.#firstFree = Math.min(this.#firstFree, id);
+    while (this.#ids.has(this.#firstFree)) this.#firstFree++;
+  }
+
   /** Grows by the lowest free ids and indexes; shrinks from the highest index. */
   #resized(record: AppRecord, count: number): AppRecord {
     const slots = record.slots.toSorted((a, b) => a.index - b.index).slice(0, count);
-    const used = new Set(
-      this.apps.flatMap((app) => (app.key === record.key ? record.slots : app.slots)).map(({ id }) => id),
-    );
     const wanted = record.spec.autostart || record.slots.some((slot) => slot.wanted === 'up') ? 'up' : 'down';
-    while (slots.length < count) {
-      const id = lowestFree(used);
-      used.add(id);
-      slots.push({ id, index: lowestFree(new Set(slots.map((slot) => slot.index))), wanted });
+    const indexes = new Set(slots.map((slot) => slot.index));
+    let [id, index] = [this.#firstFree, 0];
+    for (; slots.length < count; id++, index++) {
+      while (this.#ids.has(id)) id++;
+      while (indexes.has(index)) index++;
+      slots.push({ id, index, wanted });
     }
     slots.sort((a, b) => a.index - b.index);
     return { ...record, slots };
@@ -131,9 +167,9 @@ export class Registry {
 
   /** A key is never used twice, so that nothing left of a deleted app is taken for a new one. */
   #newKey(now: number): string {
-    let number = now;
-    while (this.#apps.has(number.toString(36))) number++;
-    return number.toString(36);
+    this.#lastKey = Math.max(now, this.#lastKey + 1);
+    while (this.#apps.has(this.#lastKey.toString(36))) this.#lastKey++;
+    return this.#lastKey.toString(36);
   }
 
   #notFound(target: string): UpkeepError {
@@ -142,12 +178,6 @@ export class Registry {
     const more = names.length > 20 ? ` and ${names.length - 20} more` : '';
     return new UpkeepError('APP_NOT_FOUND', `no app, namespace or id matches "${target}"; ${there}${more}`);
   }
-}
-
-function lowestFree(used: ReadonlySet<number>): number {
-  let free = 0;
-  while (used.has(free)) free++;
-  return free;
 }
 
 function parseTarget(target: string): ReturnType<typeof parseSelector> {

@@ -75,6 +75,11 @@ export class Schedule {
   }
 }
 
+/** Also null for what is no pattern: one app must not keep all others from being looked after. */
 function nextTime(pattern: string, now: number): number | null {
-  return new Cron(pattern, { paused: true }).nextRun(new Date(now))?.getTime() ?? null;
+  try {
+    return new Cron(pattern, { paused: true }).nextRun(new Date(now))?.getTime() ?? null;
+  } catch {
+    return null;
+  }
 }

@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { signalName } from '../domain/signal-name.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import { listenOn } from '../protocol/listener.ts';
@@ -7,13 +7,16 @@ import { Peer } from '../protocol/peer.ts';
 import { daemonParams, validate } from '../protocol/schema.ts';
 import type { Daemon } from './daemon.ts';
 
-export interface DaemonServerOptions {
-  readonly socketPath: string;
+export interface DaemonInfo {
   readonly version: string;
   readonly log: (line: string) => void;
   readonly onKilled: () => void;
   /** Another daemon is to come. */
   readonly onLeft: () => void;
+}
+
+export interface DaemonServerOptions extends DaemonInfo {
+  readonly socketPath: string;
 }
 
 type Handlers = {
@@ -27,8 +30,8 @@ const LEAVE_MS = 60_000;
 
 const QUESTIONS: ReadonlySet<string> = new Set(['ping', 'list', 'describe']);
 
-/** Offers the daemon on its unix socket. The caller holds the daemon's lock. */
-export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: DaemonServerOptions): Promise<void> {
+/** What talks to each connection, once the daemon is ready. */
+export function daemonConnections(daemon: Daemon, ready: Promise<void>, options: DaemonInfo): (socket: Socket) => void {
   /** Operations that are under way. */
   const underWay = new Set<Promise<unknown>>();
   const peers = new Set<Peer>();
@@ -50,7 +53,7 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
     },
     apply: (params) => daemon.apply(params),
     operate: (params) => daemon.operate(params),
-    rollback: ({ selectors }) => daemon.rollback(selectors),
+    rollback: ({ selectors, force }) => daemon.rollback(selectors, force),
     scale: ({ selector, change }) => daemon.scale(selector, change),
     signal: ({ selectors, signal }) => daemon.signal(selectors, knownSignal(signal)),
     flush: ({ selectors }) => daemon.flushLogs(selectors),
@@ -97,7 +100,7 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
     }
   };
 
-  const server = createServer((socket) => {
+  return (socket) => {
     // Who comes now is to find the other one.
     if (leaving) {
       socket.destroy();
@@ -116,9 +119,14 @@ export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: Daemo
       version: options.version,
       protocol: PROTOCOL_VERSION,
       pid: process.pid,
+      problems: daemon.problems,
     });
-  });
-  return listenOn(server, options.socketPath, options.log);
+  };
+}
+
+/** Offers the daemon on its unix socket. The caller holds the daemon's lock. */
+export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: DaemonServerOptions): Promise<void> {
+  return listenOn(createServer(daemonConnections(daemon, ready, options)), options.socketPath, options.log);
 }
 
 /** @throws UpkeepError APP_BUSY when they take too long. */

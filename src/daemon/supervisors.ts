@@ -128,7 +128,11 @@ export class Supervisors {
     }
     for (const instances of this.#away.values()) {
       const found = instances.get(id);
-      if (found) return shiftTimes(found, this.#ports.epoch());
+      if (found)
+        return {
+          ...shiftTimes(found, this.#ports.epoch()),
+          unhealthy: 'its supervisor is gone, another one is to come',
+        };
     }
     return null;
   }
@@ -146,10 +150,11 @@ export class Supervisors {
 
   /** Performs one operation, at each supervisor on its own apps. What a supervisor refuses is the outcome of its apps. */
   async run(params: RunParams): Promise<readonly Outcome[]> {
+    const ids = new Set(params.ids);
     const outcomes = await Promise.all(
       [...groupBy(params.apps, supervisorKeyOf)].map(async ([key, apps]) => {
         const wanted = apps.flatMap(({ spec, slots }) => slots.map(({ id }) => ({ id, name: spec.name })));
-        const concerned = wanted.filter(({ id }) => params.ids.includes(id));
+        const concerned = wanted.filter(({ id }) => ids.has(id));
         try {
           const link = await this.#link(key, apps[0]?.spec.program.exec ?? '');
           return await this.#request(link, 'run', { ...params, apps, ids: concerned.map(({ id }) => id) }, 0);
@@ -385,6 +390,10 @@ function silent(pid: number, cause: UpkeepError): UpkeepError {
 /** Map.groupBy needs Node 21. */
 function groupBy<T, K>(items: readonly T[], key: (item: T) => K): Map<K, T[]> {
   const groups = new Map<K, T[]>();
-  for (const item of items) groups.set(key(item), [...(groups.get(key(item)) ?? []), item]);
+  for (const item of items) {
+    const group = groups.get(key(item));
+    if (group) group.push(item);
+    else groups.set(key(item), [item]);
+  }
   return groups;
 }

@@ -12,7 +12,7 @@ export interface Selectable {
 }
 
 /**
- * Reads a target as typed: `all`, `/regex/` on the name, or a name, namespace or id.
+ * Reads a target as typed: `all`, `/regex/` on the name, or a name, namespace, id or `namespace/name`, as `list` shows it.
  * @throws SyntaxError when the text between the slashes is no regular expression.
  */
 export function parseSelector(text: string): Selector {
@@ -35,6 +35,8 @@ export function select<Row extends Selectable>(selector: Selector, rows: readonl
       if (byName.length > 0) return byName;
       const byNamespace = rows.filter((row) => row.namespace === word);
       if (byNamespace.length > 0) return byNamespace;
+      const byBoth = rows.filter((row) => `${row.namespace}/${row.name}` === word);
+      if (byBoth.length > 0) return byBoth;
       return /^\d+$/.test(word) ? rows.filter((row) => row.id === Number(word)) : [];
     }
   }

@@ -34,6 +34,8 @@ export class AdoptedChild extends EventEmitter implements WatchedChild {
     this.pid = pid;
     this.#unsaid = comes ? [] : null;
     this.#startTime = startTime;
+    // So that not all are looked at closely at once.
+    this.#looks = watched.size;
     watched.add(this);
     watching ??= setInterval(lookAtAll, LOOK_MS);
   }
@@ -75,7 +77,9 @@ export class AdoptedChild extends EventEmitter implements WatchedChild {
     return false;
   }) as ChildProcess['send'];
 
-  readonly kill = (signal: NodeJS.Signals): boolean => this.look() && sendSignal(this.pid, signal);
+  /** Its pid may be a stranger's since the last close look. */
+  readonly kill = (signal: NodeJS.Signals): boolean =>
+    isSame(this.pid, this.#startTime) && sendSignal(this.pid, signal);
 
   /** Nobody watches it any more. */
   leave(): void {

@@ -2,6 +2,7 @@ import { get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { portsOf } from './port-owner.ts';
+import { readProcess } from './process-table.ts';
 
 const LOOK_MS = 20;
 const INSPECTOR_MS = 1500;
@@ -20,10 +21,13 @@ type Message =
 /**
  * The stack of a Node.js process whose event loop stands still, the innermost frame first, as `work (/srv/app.js:3:5)`.
  * SIGUSR1 makes Node open its inspector, in a thread of its own; a loop in JavaScript then stops for a moment.
+ * @param startTime tells it from a later process with its pid.
  * @throws Error when the app handles SIGUSR1 itself, stands in native code, or /proc does not tell its port.
  */
-export async function blockedStack(pid: number): Promise<readonly string[]> {
+export async function blockedStack(pid: number, startTime: string): Promise<readonly string[]> {
   const before = new Set(portsOf(pid));
+  // It would end a program that is not Node.js.
+  if (readProcess(pid)?.startTime !== startTime) throw new Error('it has ended');
   process.kill(pid, 'SIGUSR1');
   const port = await inspectorPort(pid, before);
   const socket = new WebSocket(await debuggerUrl(port));

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { withDescriptor } from './spare-descriptor.ts';
 
 /** A cgroup (version 2) of one run of an instance. Nothing gets out of it by forking. */
 export interface Cgroup {
@@ -146,7 +147,8 @@ function move(pid: number, folder: string): boolean {
 /** An app may have made more of them below. */
 function pidsIn(folder: string): number[] {
   try {
-    const own = readFileSync(join(folder, 'cgroup.procs'), 'latin1').split('\n').map(Number);
+    const procs = withDescriptor(() => readFileSync(join(folder, 'cgroup.procs'), 'latin1'));
+    const own = procs.split('\n').map(Number);
     return [...own.filter((pid) => pid > 0), ...foldersIn(folder).flatMap(pidsIn)];
   } catch {
     return [];
@@ -164,15 +166,14 @@ function remove(folder: string): boolean {
 }
 
 function foldersIn(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>
-    entry.isDirectory() ? join(folder, entry.name) : [],
-  );
+  const entries = withDescriptor(() => readdirSync(folder, { withFileTypes: true }));
+  return entries.flatMap((entry) => (entry.isDirectory() ? join(folder, entry.name) : []));
 }
 
 /** Cgroups are an aid: where something cannot be done, the tree is found by other means. */
 function succeeds(action: () => void): boolean {
   try {
-    action();
+    withDescriptor(action);
     return true;
   } catch {
     return false;

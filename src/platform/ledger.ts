@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import type { Ledger } from '../supervisor/ports.ts';
 import { bootId } from './boot-id.ts';
@@ -39,10 +40,11 @@ export function fileLedger(path: string): Ledger {
   return {
     read: () => {
       for (const [key, line] of readLines(path, header)) entries.set(key, line);
-      return new Map([...entries].map(([key, line]) => [key, (JSON.parse(line) as [string, unknown])[1]]));
+      return new Map([...entries].map(([key, line]) => [key, parseLine(line)[1]]));
     },
     write: (key, entry) => {
-      const line = `${JSON.stringify([key, entry])}\n`;
+      const text = JSON.stringify([key, entry]);
+      const line = `${checksum(text)} ${text}\n`;
       if (entry === null) entries.delete(key);
       else entries.set(key, line);
       if (fd === null || bytes + line.length > rewriteAt) return rewrite();
@@ -60,9 +62,23 @@ export function fileLedger(path: string): Ledger {
       if (fd !== null) closeSync(fd);
       fd = null;
       entries.clear();
-      rmSync(path, { force: true });
+      rmSync(path, { recursive: true, force: true });
     },
   };
+}
+
+const SUM_CHARACTERS = 16;
+
+/** Enough to tell damage. */
+function checksum(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, SUM_CHARACTERS);
+}
+
+/** @throws Error for a line that is not as it was written. */
+function parseLine(line: string): [key: string, entry: unknown] {
+  const text = line.slice(SUM_CHARACTERS + 1).trimEnd();
+  if (!line.startsWith(`${checksum(text)} `)) throw new Error('damaged');
+  return JSON.parse(text) as [string, unknown];
 }
 
 function writeAll(fd: number, text: string): void {
@@ -82,11 +98,11 @@ function readLines(path: string, header: string): Map<string, string> {
   if (!text.startsWith(header)) return found;
   for (const line of text.slice(header.length, text.lastIndexOf('\n') + 1).split('\n')) {
     try {
-      const [key, entry] = JSON.parse(line) as [string, unknown];
+      const [key, entry] = parseLine(line);
       if (entry === null) found.delete(key);
       else found.set(key, `${line}\n`);
     } catch {
-      // See above; and a line that was torn by a full disk stands alone.
+      // See above; and a line that was torn by a full disk, or damaged, stands alone.
     }
   }
   return found;

@@ -15,6 +15,8 @@ const pause = new Int32Array(new SharedArrayBuffer(4));
 export function acquireLock(path: string): number | null {
   const self = readProcess(process.pid);
   const mine = `${path}.${process.pid}`;
+  // One that was left by a process with this pid may be the lock itself, under another name.
+  rmSync(mine, { recursive: true, force: true });
   writeFileSync(mine, JSON.stringify({ pid: process.pid, startTime: self?.startTime ?? '' }), { mode: 0o600 });
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -58,11 +60,11 @@ function breakStale(path: string): void {
   try {
     writeFileSync(right, '', { flag: 'wx', mode: 0o600 });
   } catch {
-    if (olderThan(right, BREAK_MS)) rmSync(right, { force: true });
+    if (olderThan(right, BREAK_MS)) rmSync(right, { recursive: true, force: true });
     return;
   }
   try {
-    if (lockHolder(path) === null) rmSync(path, { force: true });
+    if (lockHolder(path) === null) rmSync(path, { recursive: true, force: true });
   } finally {
     rmSync(right, { force: true });
   }
@@ -70,7 +72,8 @@ function breakStale(path: string): void {
 
 function olderThan(path: string, ms: number): boolean {
   try {
-    return Date.now() - statSync(path).mtimeMs > ms;
+    // Also one from the future: the clock was set back.
+    return Math.abs(Date.now() - statSync(path).mtimeMs) > ms;
   } catch {
     return false;
   }

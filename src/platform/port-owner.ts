@@ -4,15 +4,28 @@ const LISTEN = '0A';
 
 const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
 
-/** @returns `nginx (pid 812)` for the process that listens on a TCP port, or null where /proc does not tell. */
-export function portOwner(port: number): string | null {
+/**
+ * @param home of this upkeep.
+ * @returns `nginx (pid 812)` for the process that listens on a TCP port, or null where /proc does not tell. The socket of
+ * a cluster is its supervisor's, and one of its workers tells which app it is.
+ */
+export function portOwner(port: number, home: string): string | null {
   const inodes = new Set(listening().flatMap((socket) => (socket.port === port ? socket.inode : [])));
   if (inodes.size === 0) return null;
+  let upkeep: string | null = null;
+  let program: string | null = null;
   for (const entry of list('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    if (socketsOf(entry).some((inode) => inodes.has(inode))) return `${programName(entry)} (pid ${entry})`;
+    if (!/^\d+$/.test(entry) || !socketsOf(entry).some((inode) => inodes.has(inode))) continue;
+    const of = upkeepHome(read(`/proc/${entry}/cmdline`));
+    if (of === null) program ??= `${programName(entry)} (pid ${entry})`;
+    else upkeep = of === home ? 'another app of upkeep' : `upkeep (home ${of})`;
   }
-  return null;
+  return upkeep && program ? `${upkeep}: ${program}` : (upkeep ?? program);
+}
+
+/** @returns the home of an upkeep process, as its title tells it; null for any other. */
+function upkeepHome(title: string): string | null {
+  return /^upkeep (?:supervisor \S+|daemon) ([^\0]+)/.exec(title)?.[1]?.trimEnd() ?? null;
 }
 
 /** @returns the TCP ports that a process listens on; none where /proc does not tell. */

@@ -7,8 +7,8 @@ import { withDescriptor } from './spare-descriptor.ts';
 const TICK_MS = 10;
 const PAGE_BYTES = 4096;
 
-/** The last one: it ended between open and read. */
-const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ESRCH']);
+/** ESRCH: it ended between open and read. The others: it is another user's, and /proc hides it. */
+const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ESRCH', 'EACCES', 'EPERM']);
 
 const linux = process.platform === 'linux';
 

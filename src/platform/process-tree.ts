@@ -5,40 +5,35 @@ import { markedProcesses, type Trace, traceOf } from './traces.ts';
 
 const POLL_MS = 50;
 /**
- * Many trees are signalled in one moment, as when all apps are stopped: they share one look at the process table, the
- * longer the longer it takes (30 us a process).
+ * Read once in a turn of the event loop, as many trees may be signalled, or found to have lost their main process, in
+ * one: it takes 30 us a process. An older one may not have yet what a main process left behind.
  */
-const TABLE_AGE_MS = 20;
-const TABLE_AGE_FACTOR = 3;
-const OLDEST_TABLE_MS = 60;
+let table: readonly ProcessStat[] | null = null;
 
-let table: { readonly until: number; readonly rows: readonly ProcessStat[] } | null = null;
-
-function recentTable(): readonly ProcessStat[] {
-  const now = performance.now();
-  if (table && now < table.until) return table.rows;
+function currentTable(): readonly ProcessStat[] {
+  if (table) return table;
   try {
     const rows = readAllProcesses();
-    const tookMs = performance.now() - now;
-    const ageMs = Math.min(OLDEST_TABLE_MS, Math.max(TABLE_AGE_MS, tookMs * TABLE_AGE_FACTOR));
-    table = { until: performance.now() + ageMs, rows };
-    return rows;
+    setImmediate(() => {
+      table = null;
+    });
+    return (table = rows);
   } catch {
-    // Groups are left, and what was seen before.
-    return table?.rows ?? [];
+    // Groups and cgroups are left, and what was seen before.
+    return [];
   }
 }
 
 /** What a tree asks of the system. */
 export interface Processes {
-  /** All of them, as they were a moment ago. */
+  /** All of them, as they were in this turn of the event loop. */
   readonly all: () => readonly ProcessStat[];
   readonly one: (pid: number) => ProcessStat | null;
   readonly marked: (mark: string, rows: readonly ProcessStat[]) => readonly ProcessStat[];
   readonly signal: (pid: number, signal: string | 0) => boolean;
 }
 
-const SYSTEM: Processes = { all: recentTable, one: readProcess, marked: markedProcesses, signal: sendSignal };
+const SYSTEM: Processes = { all: currentTable, one: readProcess, marked: markedProcesses, signal: sendSignal };
 
 /**
  * What one main process started, and what that started. A process whose parent died is no longer below the main

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { ProcessStat } from '../supervisor/ports.ts';
 import { type Cgroup, cgroupOf, startInCgroup } from './cgroups.ts';
+import { withDescriptor } from './spare-descriptor.ts';
 
 /**
  * Stands in the environment of every process of one run of an instance. One that leaves its parent, its group and its
@@ -66,7 +67,7 @@ function readEntry({ pid, startTime, rssBytes }: ProcessStat): { startTime: stri
 
 function readEnvironment(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/environ`, 'latin1');
+    return withDescriptor(() => readFileSync(`/proc/${pid}/environ`, 'latin1'));
   } catch {
     return '';
   }

@@ -13,7 +13,7 @@ export type FromApp =
   /** The main module has been evaluated, and every listen() it made has succeeded or failed. */
   | { readonly kind: 'main-ran' }
   | { readonly kind: 'listening'; readonly address: string }
-  /** An uncaught error is about to end the process. */
+  /** An uncaught error is about to end the process, or a listen() failed: then the app may handle the error. */
   | { readonly kind: 'uncaught'; readonly error: AppError }
   /** Its listeners are closed: what the supervisor sent it before it hears of that is still on its way. */
   | { readonly kind: 'stopped-listening' }

@@ -17,6 +17,8 @@ export interface Hello {
   readonly version: string;
   readonly protocol: number;
   readonly pid: number;
+  /** Of a daemon: what people should know whatever they ask. */
+  readonly problems?: readonly string[];
 }
 
 export type Frame =
@@ -105,8 +107,8 @@ export interface DaemonMethods {
   /** Registers new apps and starts them; an app that exists gets the new spec, by restart or reload. */
   apply: { params: ApplyParams; result: readonly Outcome[] };
   operate: { params: OperateParams; result: readonly Outcome[] };
-  /** Back to the spec and the release that served before. */
-  rollback: { params: { selectors: readonly string[] }; result: readonly Outcome[] };
+  /** Back to the spec and the release that served before; not over a change that failed, unless by `force`. */
+  rollback: { params: { selectors: readonly string[]; force?: boolean | undefined }; result: readonly Outcome[] };
   scale: { params: { selector: string; change: ScaleChange }; result: readonly Outcome[] };
   signal: { params: { selectors: readonly string[]; signal: string }; result: readonly number[] };
   /** Empties logs, and removes what was set aside of them. */
@@ -158,6 +160,8 @@ export interface OperateParams {
   /** The environment to take over first (`--update-env`). */
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly canaryMs?: number | undefined;
+  /** Of a restart: refused while a reload runs, which else it calls off. */
+  readonly sparesReload?: boolean | undefined;
 }
 
 export type ScaleChange =
@@ -173,6 +177,13 @@ export interface InstanceView extends InstanceSnapshot {
   /** Percent of one CPU over the last sample period, null before there are two samples. */
   readonly cpuPercent: number | null;
   readonly rssBytes: number | null;
+}
+
+/** What `list` tells. */
+export interface Listing {
+  readonly instances: readonly InstanceView[];
+  /** As in `Hello`. */
+  readonly problems: readonly string[];
 }
 
 export interface AppView {
@@ -204,6 +215,8 @@ export interface RunParams {
   readonly canaryMs?: number | undefined;
   /** Of a reload that is no command: what is told as the reason why the old ones end. */
   readonly why?: string | undefined;
+  /** Of a restart: refused while a reload runs, which else it calls off. */
+  readonly sparesReload?: boolean | undefined;
 }
 
 /** Events of a supervisor. */

@@ -21,11 +21,15 @@ const checks = [
   v.object({ kind: v.literal('tcp'), port }),
   v.object({ kind: v.literal('command'), command: v.string() }),
 ] as const;
+const pattern = v.pipe(
+  v.string(),
+  v.check((given) => isPattern(given), 'expected a regular expression'),
+);
 const readiness = v.object({
   check: v.variant('kind', [
     ...checks,
     v.object({ kind: v.literal('fd'), fd: v.pipe(count, v.minValue(3), v.maxValue(255)) }),
-    v.object({ kind: v.literal('log'), pattern: v.string() }),
+    v.object({ kind: v.literal('log'), pattern }),
   ]),
   intervalMs: count,
   timeoutMs: count,
@@ -123,6 +127,14 @@ export const appRecord = v.object({
 const kind = v.picklist(['start', 'restart', 'reload', 'stop', 'delete', 'reset']);
 const selectors = v.object({ selectors: strings });
 
+function isPattern(given: string): boolean {
+  try {
+    return Boolean(new RegExp(given));
+  } catch {
+    return false;
+  }
+}
+
 type ParamSchemas<Methods extends Record<string, { params: unknown }>> = {
   readonly [M in keyof Methods]: v.GenericSchema<unknown, Methods[M]['params']>;
 };
@@ -147,8 +159,9 @@ export const daemonParams: ParamSchemas<DaemonMethodsMap> = {
     selectors: strings,
     env: v.optional(v.record(v.string(), v.string())),
     canaryMs: v.optional(count),
+    sparesReload: v.optional(v.boolean()),
   }),
-  rollback: selectors,
+  rollback: v.object({ selectors: strings, force: v.optional(v.boolean()) }),
   scale: v.object({
     selector: v.string(),
     change: v.variant('kind', [
@@ -175,6 +188,7 @@ export const supervisorParams: ParamSchemas<SupervisorMethodsMap> = {
     ids: v.array(count),
     canaryMs: v.optional(count),
     why: v.optional(v.string()),
+    sparesReload: v.optional(v.boolean()),
   }),
   signal: v.object({ ids: v.array(count), signal: v.string() }),
   reopenLogs: nothing,

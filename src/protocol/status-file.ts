@@ -1,18 +1,18 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { doubled, halved } from './doubled.ts';
 import type { Home } from './home.ts';
-import type { InstanceView } from './messages.ts';
+import type { Listing } from './messages.ts';
 import { VERSION } from './version.ts';
 
 /**
  * What `list` shows, as the daemon keeps it in a file: to read a file takes a fraction of the time that connecting to a
  * socket does (docs/adr/0004-code-cache.md). Linux only, as /proc tells whether its writer lives.
  */
-interface Status {
+interface Status extends Listing {
+  readonly version: string;
   readonly at: number;
   readonly pid: number;
   readonly startTime: string;
-  readonly version: string;
-  readonly instances: readonly InstanceView[];
 }
 
 /** The daemon writes at least this often, also when nothing changes. */
@@ -20,25 +20,34 @@ export const STATUS_EVERY_MS = 5000;
 /** An older file is that of a daemon that hangs: asking it will tell. */
 const STATUS_AGE_MS = STATUS_EVERY_MS * 1.5;
 
-export function writeStatus(home: Home, instances: readonly InstanceView[], now: number): void {
+/** @throws Error when it cannot; then there is none, rather than an old one. */
+export function writeStatus(home: Home, listing: Listing, now: number): void {
   const startTime = processStartTime(process.pid);
   if (startTime === null) return;
-  const status: Status = { at: now, pid: process.pid, startTime, version: VERSION, instances };
-  writeFileSync(`${home.status}.tmp`, JSON.stringify(status), { mode: 0o600 });
-  renameSync(`${home.status}.tmp`, home.status);
+  const status: Status = { version: VERSION, at: now, pid: process.pid, startTime, ...listing };
+  try {
+    writeFileSync(`${home.status}.tmp`, doubled(Buffer.from(JSON.stringify(status))), { mode: 0o600 });
+    renameSync(`${home.status}.tmp`, home.status);
+  } catch (error) {
+    removeStatus(home);
+    throw error;
+  }
 }
 
 export function removeStatus(home: Home): void {
-  rmSync(home.status, { force: true });
+  for (const file of [home.status, `${home.status}.tmp`]) rmSync(file, { recursive: true, force: true });
 }
 
-/** @returns null where only the daemon itself can tell: no file, an old one, or one whose writer is gone. */
-export function readStatus(home: Home, now: number): readonly InstanceView[] | null {
+/**
+ * @returns null where only the daemon itself can tell: no file, a damaged or an old one, one of another version, or one
+ * whose writer is gone.
+ */
+export function readStatus(home: Home, now: number): Listing | null {
   try {
-    const { at, pid, startTime, version, instances } = JSON.parse(readFileSync(home.status, 'utf8')) as Status;
-    const fresh = at <= now && now - at < STATUS_AGE_MS;
-    // Another version's is for it to explain.
-    return fresh && version === VERSION && processStartTime(pid) === startTime ? instances : null;
+    const text = halved(readFileSync(home.status))?.toString('utf8') ?? '';
+    const { version, at, pid, startTime, instances, problems } = JSON.parse(text) as Status;
+    const fresh = version === VERSION && at <= now && now - at < STATUS_AGE_MS;
+    return fresh && processStartTime(pid) === startTime ? { instances, problems } : null;
   } catch {
     return null;
   }

@@ -6,15 +6,20 @@ import type { Ports } from './ports.ts';
 
 type Explanation = Pick<Outcome, 'reason' | 'hint' | 'stderr'>;
 
+/** A trial is ended when it fails; what has taken the place of another is tried again, and the others serve on. */
+export type Role = 'app' | 'trial' | 'replacement';
+
 /** Why an instance did not get ready, and what to do about it, as far as its last run shows. */
-export function explainFailure(managed: ManagedInstance, ports: Pick<Ports, 'portOwner'>): Explanation {
+export function explainFailure(
+  managed: ManagedInstance,
+  ports: Pick<Ports, 'portOwner'>,
+  role: Role = 'app',
+): Explanation {
   const explained = explain(managed, ports);
   const { kind } = managed.instance.state;
-  if (kind !== 'starting' && kind !== 'backoff') return explained;
-  return {
-    ...explained,
-    hint: `${explained.hint}; it is tried again, unless you \`upkeep delete ${managed.spec.name}\``,
-  };
+  if (role === 'trial' || (kind !== 'starting' && kind !== 'backoff')) return explained;
+  const unless = role === 'app' ? `, unless you \`upkeep delete ${managed.spec.name}\`` : '';
+  return { ...explained, hint: `${explained.hint}; it is tried again${unless}` };
 }
 
 function explain(managed: ManagedInstance, ports: Pick<Ports, 'portOwner'>): Explanation {
@@ -26,7 +31,9 @@ function explain(managed: ManagedInstance, ports: Pick<Ports, 'portOwner'>): Exp
   const explained = explainPort(uncaught, ports) ?? explainText(uncaught, text) ?? explainUser(managed.spec.uid, text);
   if (explained) return { ...explained, reason: `${explained.reason} (${reason})`, stderr };
 
-  if (lastExit?.code === 0 && state.kind !== 'online') {
+  // One that was told to end, as it did not get ready, may end well.
+  const endedByItself = lastExit !== null && lastExit.reason.startsWith('exited');
+  if (lastExit?.code === 0 && state.kind !== 'online' && endedByItself) {
     const hint = 'a job that is meant to end needs --no-autorestart (or stop_exit_codes: [0])';
     return { reason: `it ended at once, with code 0: nothing keeps it running (${reason})`, hint, stderr };
   }

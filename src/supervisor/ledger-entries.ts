@@ -39,9 +39,12 @@ export const placeKey = (id: number): string => `place ${id}`;
 
 /** Reads what another supervisor has left. */
 export function leftApps(entries: ReadonlyMap<string, unknown>): readonly LeftApp[] {
-  const all = [...entries];
-  const places = all.flatMap(([key, entry]) => (key.startsWith('place ') ? (entry as PlaceEntry) : []));
-  return all
-    .flatMap(([key, entry]) => (key.startsWith('app ') ? (entry as AppRecord) : []))
-    .map((record) => ({ record, places: places.filter(({ key }) => key === record.key) }));
+  const apps = new Map<string, { readonly record: AppRecord; readonly places: PlaceEntry[] }>();
+  for (const [key, entry] of entries) {
+    if (key.startsWith('app ')) apps.set((entry as AppRecord).key, { record: entry as AppRecord, places: [] });
+  }
+  for (const [key, entry] of entries) {
+    if (key.startsWith('place ')) apps.get((entry as PlaceEntry).key)?.places.push(entry as PlaceEntry);
+  }
+  return [...apps.values()];
 }

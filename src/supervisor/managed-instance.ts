@@ -33,7 +33,7 @@ export interface ManagedInstanceOptions {
 
 /** What a run said at its end. */
 export interface LastWords {
-  /** The error that ended it, where its bootstrap could tell. */
+  /** The error that ended it, or the listen() that failed, where its bootstrap could tell. */
   readonly uncaught: AppError | null;
   /** The last lines of stderr. */
   readonly stderr: readonly string[];
@@ -316,6 +316,8 @@ export class ManagedInstance {
         if (this.#listens.length < MOST_ADDRESSES && !this.#listens.includes(event.address)) {
           this.#listens.push(event.address);
         }
+        // An app that found its port in use has found another.
+        this.#uncaught = null;
         return this.send({ kind: 'listening' });
       case 'pong':
         return this.#health?.pong();

@@ -1,10 +1,11 @@
 import { START_DEADLINE_MS } from '../domain/app-spec.ts';
 import { longestStopMs, STOPPED_BY_COMMAND, type StopHow } from '../domain/instance.ts';
 import type { OperationKind, Outcome } from '../protocol/messages.ts';
-import { explainFailure } from './explain.ts';
+import { explainFailure, type Role } from './explain.ts';
 import type { ManagedApp } from './managed-app.ts';
 import type { ManagedInstance } from './managed-instance.ts';
 import type { Ports } from './ports.ts';
+import type { Turns } from './turns.ts';
 
 /** More than the two kill timers of a stop can take together, plus what the machine may lag. */
 const STOP_SLACK_MS = 10_000;
@@ -27,6 +28,7 @@ export async function bringUp(
   event:
     | { readonly kind: 'start' }
     | { readonly kind: 'restart'; readonly how: StopHow; readonly why?: string | undefined },
+  role: Role = 'app',
 ): Promise<Outcome> {
   const failuresBefore = managed.failures;
   const settled = (): Outcome | null => {
@@ -38,7 +40,7 @@ export async function bringUp(
       return stopped ? failedWith(managed, `${state.reason} before it was ready`) : succeeded(managed);
     }
     const failed = managed.failures > failuresBefore || state.kind === 'errored' || state.kind === 'backoff';
-    return failed ? { ...failedWith(managed, ''), ...explainFailure(managed, ports) } : null;
+    return failed ? { ...failedWith(managed, ''), ...explainFailure(managed, ports, role) } : null;
   };
   managed.send(event);
   const { policy } = managed.instance;
@@ -72,16 +74,20 @@ export async function takeDown(ports: Ports, managed: ManagedInstance, how: Stop
 /** Performs everything but reload on the instances with these ids. */
 export async function operate(
   ports: Ports,
+  turns: Turns,
   app: ManagedApp,
   ids: readonly number[],
   kind: Exclude<OperationKind, 'reload'>,
 ): Promise<Outcome[]> {
-  const others = app.ids.filter((id) => !ids.includes(id) && app.current(id).instance.state.kind === 'online');
+  const concerned = new Set(ids);
+  const others = app.ids.filter((id) => !concerned.has(id) && app.current(id).instance.state.kind === 'online');
   const uncovered = kind === 'restart' ? 'gap' : 'final';
   const how = others.length > 0 ? 'covered' : uncovered;
   return Promise.all(
     ids.map(async (id) => {
       const managed = app.current(id);
+      await turns.take();
+      if (!app.has(id)) return failedWith(managed, 'it was deleted meanwhile');
       switch (kind) {
         case 'start':
         case 'restart':

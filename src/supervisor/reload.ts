@@ -1,12 +1,14 @@
 import { START_DEADLINE_MS } from '../domain/app-spec.ts';
 import { beginRollout, isOver, type RolloutEvent, type RolloutStep, stepRollout } from '../domain/rollout.ts';
 import type { AppRecord, Outcome } from '../protocol/messages.ts';
-import { explainFailure } from './explain.ts';
+import { explainFailure, type Role } from './explain.ts';
 import type { ManagedApp } from './managed-app.ts';
 import type { ManagedInstance } from './managed-instance.ts';
 import { bringUp, failedWith, succeeded, takeDown, watchUntil } from './operations.ts';
 import type { Ports } from './ports.ts';
 
+/** Why an old one ended. */
+const REPLACED = 'replaced by a reload';
 const NOT_TRIED = 'not tried, as another failed: what is old serves on';
 
 /** A reload that runs; `abort` keeps what is old and ends it. */
@@ -152,7 +154,7 @@ class RolloutRun {
     // Called off meanwhile: a failure is not the candidate's.
     const isWanted = (): boolean => this.#step.rollout.starting.includes(id);
     if (ready && (await this.#staysUp(candidate, isWanted))) return this.handle({ kind: 'ready', id });
-    if (isWanted()) this.#fail(id, candidate, 'what is old serves on');
+    if (isWanted()) this.#fail(id, candidate, 'trial', 'what is old serves on');
   }
 
   /** Watches an instance that is ready, for min_ready and as a canary. */
@@ -166,8 +168,8 @@ class RolloutRun {
     return (await watchUntil(this.#ports, fresh, gone, watchMs)) === null;
   }
 
-  #fail(id: number, fresh: ManagedInstance, consequence: string): void {
-    const explained = explainFailure(fresh, this.#ports);
+  #fail(id: number, fresh: ManagedInstance, role: Role, consequence: string): void {
+    const explained = explainFailure(fresh, this.#ports, role);
     const hint = `${consequence}${explained.hint ? `; ${explained.hint}` : ''}`;
     this.#outcomes.set(id, { ...failedWith(fresh, ''), ...explained, hint });
     this.handle({ kind: 'failed', id, reason: explained.reason ?? 'did not get ready' });
@@ -177,17 +179,14 @@ class RolloutRun {
   async #replace(id: number): Promise<void> {
     const managed = this.#app.current(id);
     managed.setSpec(this.#record.spec);
-    const outcome = await bringUp(this.#ports, managed, {
-      kind: 'restart',
-      how: 'covered',
-      why: this.#options.why,
-    });
+    const why = this.#options.why ?? REPLACED;
+    const outcome = await bringUp(this.#ports, managed, { kind: 'restart', how: 'covered', why }, 'replacement');
     const isWanted = (): boolean => this.#step.rollout.inPlace.includes(id);
     if (outcome.ok && (await this.#staysUp(managed, isWanted))) {
       this.#outcomes.set(id, outcome);
       return this.handle({ kind: 'ready', id });
     }
-    if (outcome.ok) return this.#fail(id, managed, 'the others serve on');
+    if (outcome.ok) return this.#fail(id, managed, 'replacement', 'the others serve on');
     this.#outcomes.set(id, outcome);
     this.handle({ kind: 'failed', id, reason: outcome.reason ?? 'did not get ready' });
   }
@@ -195,7 +194,7 @@ class RolloutRun {
   async #drain(id: number): Promise<void> {
     const old = this.#app.promote(id);
     const fresh = this.#app.current(id);
-    const { stuck = false, why } = this.#options;
+    const { stuck = false, why = REPLACED } = this.#options;
     const unwatch = fresh.watch(() => {
       if (fresh.instance.state.kind !== 'online') this.#fellOver(fresh);
     });
@@ -209,7 +208,7 @@ class RolloutRun {
 
   #fellOver(fresh: ManagedInstance): void {
     const { id } = fresh.slot;
-    const explained = explainFailure(fresh, this.#ports);
+    const explained = explainFailure(fresh, this.#ports, 'replacement');
     if (!this.#outcomes.has(id)) {
       const reason = `it was ready, and then failed: ${explained.reason}`;
       this.#outcomes.set(id, { ...failedWith(fresh, reason), hint: explained.hint, stderr: explained.stderr });

@@ -8,6 +8,7 @@ import { ManagedApp, reservePipes } from './managed-app.ts';
 import { operate, takeDown } from './operations.ts';
 import type { Ports } from './ports.ts';
 import { type Reload, type ReloadOptions, reload } from './reload.ts';
+import { Turns } from './turns.ts';
 
 /** How replacements of an app went. */
 interface Replacements {
@@ -29,7 +30,9 @@ export class Supervisor {
   readonly #apps = new Map<string, ManagedApp>();
   readonly #reloads = new Map<string, Reload>();
   readonly #onChanged: (changed: SupervisorEvents['changed']) => void;
-  readonly #changedIds = new Set<number>();
+  /** Instances that changed since that was told, by id, and whose they are. */
+  readonly #changes = new Map<number, ManagedApp>();
+  readonly #turns = new Turns();
   /** Apps with an operation under way, and how many. */
   readonly #operating = new Map<string, number>();
   readonly #replacements = new Map<string, Replacements>();
@@ -94,8 +97,8 @@ export class Supervisor {
    * anything else is refused until it is over.
    * @throws UpkeepError APP_BUSY before anything is done.
    */
-  async run({ kind, apps, ids, canaryMs = 0, why }: RunParams): Promise<readonly Outcome[]> {
-    const callsOff = kind === 'stop' || kind === 'restart' || kind === 'delete';
+  async run({ kind, apps, ids, canaryMs = 0, why, sparesReload = false }: RunParams): Promise<readonly Outcome[]> {
+    const callsOff = kind === 'stop' || kind === 'delete' || (kind === 'restart' && !sparesReload);
     for (const { key, spec } of apps) {
       if (this.#reloads.has(key) && !callsOff && kind !== 'reset') {
         throw new UpkeepError('APP_BUSY', `a reload of ${spec.name} is running`);
@@ -107,6 +110,7 @@ export class Supervisor {
       reservePipes(this.#ports, fresh.length);
     }
     for (const { key } of apps) this.#operating.set(key, (this.#operating.get(key) ?? 0) + 1);
+    const wanted = new Set(ids);
     const outcomes = await Promise.all(
       apps.map(async (record) => {
         const running = this.#reloads.get(record.key);
@@ -119,11 +123,11 @@ export class Supervisor {
         // A reload takes its record over when it has succeeded.
         if (kind !== 'delete' && kind !== 'reload') app.record = record;
         this.#note(appKey(record.key), app.record);
-        const here = ids.filter((id) => app.has(id));
+        const here = app.ids.filter((id) => wanted.has(id));
         const result =
           kind === 'reload'
             ? await this.#reload(app, record, here, { canaryMs, why })
-            : await operate(this.#ports, app, here, kind);
+            : await operate(this.#ports, this.#turns, app, here, kind);
         if (kind === 'delete') {
           if (app.ids.length === 0) this.#apps.delete(record.key);
           for (const id of here) this.#changed(id, app);
@@ -262,7 +266,8 @@ export class Supervisor {
   #changed(id: number, app: ManagedApp): void {
     // At once: a process that nobody knows of would be started twice.
     this.#note(placeKey(id), app.has(id) ? app.placeEntry(id) : null);
-    this.#changedIds.add(id);
+    // One that is gone tells so after another one has got its id.
+    if (!this.#changes.get(id)?.has(id)) this.#changes.set(id, app);
     if (this.#flushPlanned) return;
     this.#flushPlanned = true;
     setImmediate(() => this.#flush());
@@ -270,17 +275,15 @@ export class Supervisor {
 
   #flush(): void {
     this.#flushPlanned = false;
-    if (this.#changedIds.size === 0) return;
-    const ids = [...this.#changedIds];
-    this.#changedIds.clear();
+    if (this.#changes.size === 0) return;
+    const changes = [...this.#changes];
+    this.#changes.clear();
     const apps = [...this.#apps.values()];
     if (apps.every((app) => app.isSettled)) this.#ports.launcher.settled(apps.some((app) => app.isRunning));
-    const instances = ids.flatMap((id) => apps.find((app) => app.has(id))?.instanceSnapshot(id) ?? []);
-    const known = new Set(instances.map(({ id }) => id));
     const epoch = this.#ports.clock.epoch();
     this.#onChanged({
-      instances: instances.map((instance) => shiftTimes(instance, epoch)),
-      removed: ids.filter((id) => !known.has(id)),
+      instances: changes.flatMap(([id, app]) => (app.has(id) ? shiftTimes(app.instanceSnapshot(id), epoch) : [])),
+      removed: changes.flatMap(([id, app]) => (app.has(id) ? [] : id)),
     });
   }
 }

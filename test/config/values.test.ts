@@ -122,7 +122,12 @@ describe('words', () => {
     ['--port 80', ['--port', '80']],
     ['', []],
   ]);
-  refuses('words', values.words, [1, true, {}, [{}]], /expected a text or a list of texts/);
+  refuses(
+    'words',
+    values.words,
+    [1, true, {}, [{}]],
+    /expected a list of texts, or a text of at most 16384 characters/,
+  );
 });
 
 describe('exit codes', () => {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { Daemon } from '../../src/daemon/daemon.ts';
 import { Dump } from '../../src/daemon/dump.ts';
-import { Journal, loadState } from '../../src/daemon/journal.ts';
+import { Journal } from '../../src/daemon/journal.ts';
 import { openState } from '../../src/daemon/open-state.ts';
+import { loadState } from '../../src/daemon/state-file.ts';
 import type { AppSpec } from '../../src/domain/app-spec.ts';
 import { Sampler } from '../../src/metrics/sampler.ts';
 import { type AppRecord, PROTOCOL_VERSION } from '../../src/protocol/messages.ts';
@@ -30,10 +31,10 @@ class Box {
   /** A daemon that has read the state and adopted what runs. */
   async daemon(): Promise<Daemon> {
     const { machine } = this;
-    const { registry, journal } = await openState(this.statePath, machine.log);
+    const { registry, journal, complete } = await openState(this.statePath, machine.log);
     const sampler = new Sampler((pids) => pids.map((pid) => ({ ...blankStat, pid, rssBytes: pid * 1000 })));
     const daemon = new Daemon(machine, registry, journal, new Dump(this.dumpPath), sampler);
-    await daemon.resume();
+    await daemon.resume(complete);
     return daemon;
   }
 
@@ -49,7 +50,7 @@ const start = (daemon: Daemon, ...specs: AppSpec[]) => daemon.apply({ specs, exi
 const states = (daemon: Daemon) => daemon.list().map(({ id, name, state }) => `${id} ${name} ${state.kind}`);
 const pids = (daemon: Daemon) => daemon.list().map(({ pid }) => pid);
 const wanted = (apps: readonly AppRecord[]) =>
-  apps.flatMap(({ spec, slots }) => slots.map((slot) => `${slot.id} ${spec.name} ${slot.wanted}`));
+  apps.flatMap(({ spec, slots }) => slots.map((slot) => `${slot.id} ${spec.name} ${slot.wanted}`)).toSorted();
 
 describe('apply', () => {
   test('starts new apps, fork ones under one supervisor, each cluster under its own', async (t) => {
@@ -516,6 +517,112 @@ describe('a supervisor of another protocol', () => {
       assert.deepEqual(told(await next.operate({ kind: 'restart', selectors: ['c'] })), ['ok']);
     });
   }
+});
+
+describe('a daemon whose state is damaged', () => {
+  async function damaged(t: TestContext, generations: readonly string[]) {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec({ name: 'a' }), clusterSpec({ name: 'c', instances: 2 }));
+    await start(daemon, appSpec({ name: 'later', instances: 2 }));
+    const before = states(daemon);
+    for (const file of generations) writeFileSync(box.statePath + file, 'nonsense');
+    return { box, daemon, before };
+  }
+
+  for (const [what, generations] of [
+    ['newest generation', ['']],
+    ['state, both generations,', ['', '.1']],
+  ] as const)
+    test(`in its ${what} takes over what runs, and ends nothing`, async (t) => {
+      const { box, before } = await damaged(t, generations);
+      const next = await box.daemon();
+      assert.deepEqual(states(next), before);
+      assert.ok([...box.machine.supervisors.values()].every(({ ended }) => !ended));
+      assert.deepEqual(wanted(await box.saved()), ['0 a up', '1 c up', '2 c up', '3 later up', '4 later up']);
+      assert.equal(next.problems.length, generations.length);
+      await next.operate({ kind: 'stop', selectors: ['all'] });
+      assert.ok(states(next).every((state) => state.endsWith('stopped')));
+    });
+
+  test('takes over what was scaled and stopped as it is', async (t) => {
+    const { box, daemon } = await damaged(t, []);
+    await daemon.scale('later', { kind: 'to', count: 3 });
+    await daemon.operate({ kind: 'delete', selectors: ['3'] });
+    await daemon.operate({ kind: 'stop', selectors: ['a'] });
+    for (const file of ['', '.1']) writeFileSync(box.statePath + file, 'nonsense');
+    const next = await box.daemon();
+    const expected = ['0 a down', '1 c up', '2 c up', '4 later up', '5 later up'];
+    assert.deepEqual(wanted(await box.saved()), expected);
+    assert.deepEqual(
+      states(next).map((state) => state.split(' ').at(-1)),
+      ['stopped', 'online', 'online', 'online', 'online'],
+    );
+    assert.equal((await box.daemon()).list().length, 5);
+  });
+
+  test('writes nothing over it while nothing runs and nothing changes', async (t) => {
+    const { box } = await damaged(t, ['', '.1']);
+    box.machine.supervisors.clear();
+    assert.deepEqual(states(await box.daemon()), []);
+    assert.equal(readFileSync(box.statePath, 'utf8'), 'nonsense');
+  });
+});
+
+describe('a state that cannot be saved', () => {
+  async function unsavable(t: TestContext) {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec({ name: 'a' }), clusterSpec({ name: 'c', instances: 2 }));
+    const folder = dirname(box.statePath);
+    renameSync(folder, `${folder}.gone`);
+    t.after(() => rmSync(`${folder}.gone`, { recursive: true, force: true }));
+    const relieve = () => renameSync(`${folder}.gone`, folder);
+    return { box, daemon, relieve, before: { views: daemon.list(), apps: daemon.describe(['all']) } };
+  }
+  const unsaved = { code: 'STATE_UNSAVED', message: /^the list of apps cannot be saved: ENOENT/ };
+
+  test('refuses what would start something, and all is as it was', async (t) => {
+    const { box, daemon, relieve, before } = await unsavable(t);
+    const changed = clusterSpec({ name: 'c', env: { NEW: '1' } });
+    const attempts = [
+      () => start(daemon, appSpec({ name: 'new' }), appSpec({ name: 'idle', autostart: false })),
+      () => daemon.apply({ specs: [changed], existing: 'reload' }),
+      () => daemon.apply({ specs: [changed, appSpec({ name: 'new' })], existing: 'restart' }),
+      () => daemon.operate({ kind: 'restart', selectors: ['all'], env: { NEW: '1' } }),
+      () => daemon.scale('c', { kind: 'to', count: 5 }),
+      () => daemon.scale('c', { kind: 'to', count: 1 }),
+    ];
+    for (const attempt of attempts) {
+      await assert.rejects(attempt(), unsaved);
+      assert.deepEqual({ views: daemon.list(), apps: daemon.describe(['all']) }, before);
+    }
+    assert.match(daemon.problems.join(), /is not saved: ENOENT/);
+    relieve();
+    assert.deepEqual(told(await start(daemon, appSpec({ name: 'new' }))), ['ok']);
+    assert.deepEqual(daemon.problems, []);
+    assert.deepEqual(wanted(await box.saved()), ['0 a up', '1 c up', '2 c up', '3 new up']);
+  });
+
+  test('does what ends something, and tells', async (t) => {
+    const { box, daemon, relieve } = await unsavable(t);
+    const done = { code: 'STATE_UNSAVED', message: /^it was done, but the list of apps cannot be saved: ENOENT/ };
+    await assert.rejects(daemon.operate({ kind: 'stop', selectors: ['a'] }), done);
+    await assert.rejects(daemon.operate({ kind: 'delete', selectors: ['c'] }), done);
+    assert.deepEqual(states(daemon), ['0 a stopped']);
+    relieve();
+    assert.deepEqual(wanted(await box.saved()), ['0 a up', '1 c up', '2 c up']);
+    assert.deepEqual(told(await daemon.operate({ kind: 'reset', selectors: ['a'] })), ['ok']);
+    assert.deepEqual(wanted(await box.saved()), ['0 a down']);
+  });
+
+  test('lets kill end everything', async (t) => {
+    const { box, daemon } = await unsavable(t);
+    const supervisors = [...box.machine.supervisors.values()];
+    await assert.rejects(daemon.kill(), { code: 'STATE_UNSAVED' });
+    assert.deepEqual(daemon.list(), []);
+    assert.ok(supervisors.every(({ ports }) => ports.launcher.alive.length === 0));
+  });
 });
 
 describe('a supervisor that dies', () => {

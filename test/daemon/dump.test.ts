@@ -12,9 +12,13 @@ const dumpOf = (t: TestContext): Dump => new Dump(join(tempFolder(t), 'dump.json
 
 test('is nothing at first, and nothing may be saved then', async (t) => {
   const dump = dumpOf(t);
-  assert.deepEqual(await dump.load(), { apps: [], problem: null });
+  const found = async () => {
+    const { apps, problem } = await dump.load();
+    return { apps, problem };
+  };
+  assert.deepEqual(await found(), { apps: [], problem: null });
   await dump.replace([], false);
-  assert.deepEqual(await dump.load(), { apps: [], problem: null });
+  assert.deepEqual(await found(), { apps: [], problem: null });
 });
 
 test('keeps the one before, for the owner only', async (t) => {

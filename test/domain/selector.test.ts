@@ -17,6 +17,8 @@ describe('a target', () => {
     ['api', [0, 1], 'a whole name'],
     ['worker', [2], 'a name'],
     ['default', [0, 1, 3, 4], 'a namespace'],
+    ['jobs/worker', [2], 'a name in a namespace'],
+    ['jobs/api', [], 'a name in a namespace that it is not in'],
     ['jobs', [3], 'a name goes before a namespace'],
     ['2', [4], 'a name goes before an id'],
     ['0', [5], 'a namespace goes before an id'],

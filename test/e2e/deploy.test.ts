@@ -62,14 +62,32 @@ test('rollback goes back to the release and the spec that served before, and for
   release(box, '3', "throw new Error('no database')");
   assert.match((await box.fails('reload', 'web')).stderr, /no database/);
   assert.match(await says(box), /^two/);
+  const refused = await box.fails('rollback', 'web');
+  assert.match(refused.stderr, /the last change of web failed.* still does\n {2}next: `upkeep rollback web --force`/);
+  assert.match(await says(box), /^two/);
   const load = startLoad(t, box.port);
-  await box.ok('rollback', 'web');
+  await box.ok('rollback', 'web', '--force');
   assert.match(await says(box), /^one/);
   await box.ok('rollback', 'web');
   assert.match(await says(box), /^two/);
   assert.deepEqual((await load.stop()).failures, []);
   rmSync(join(box.cwd, 'releases', '1'), { recursive: true });
   assert.match((await box.fails('rollback', 'web')).stderr, /releases\/1 before, which is gone/);
+});
+
+test('rollback of a fork-mode app whose last reload failed goes back to what served before that', async (t) => {
+  const box = await sandbox(t);
+  release(box, '1', serves('one'));
+  file(box, app());
+  await box.ok('start', 'apps.json');
+  release(box, '2', serves('two'));
+  await box.ok('reload', 'web');
+  release(box, '3', 'process.exit(3)');
+  await box.fails('reload', 'web');
+  await box.ok('rollback', 'web');
+  assert.match(await says(box), /^two/);
+  await box.ok('rollback', 'web');
+  assert.match(await says(box), /^one/);
 });
 
 test('apply does what plan shows, and touches nothing else', async (t) => {
@@ -92,7 +110,7 @@ test('apply does what plan shows, and touches nothing else', async (t) => {
   assert.deepEqual(await pids(box, 'web'), before.web);
 
   const load = startLoad(t, box.port);
-  await box.ok('apply', 'apps.json');
+  assert.match((await box.ok('apply', 'apps.json')).stderr, /✓ three removed/);
   assert.deepEqual((await load.stop()).failures, []);
   const [id] = (await box.app('web')).map((row) => row.id);
   const env = (await box.ok('env', String(id))).stdout.split('\n');
@@ -104,6 +122,24 @@ test('apply does what plan shows, and touches nothing else', async (t) => {
     sorted((await box.rows()).map(({ name }) => name)),
     sorted(['web', 'web', 'one', 'two', 'two', 'two', 'stranger']),
   );
+});
+
+test('apply starts what is down, and leaves the rest alone', async (t) => {
+  const box = await sandbox(t);
+  const idle = { script: fixture('idles.js'), pass_env: ['SANDBOX'] };
+  box.write('flaky.js', "if (!require('node:fs').existsSync('fixed')) process.exit(5); setInterval(() => {}, 1000);");
+  file(box, { ...idle, name: 'idle' }, { ...idle, name: 'flaky', script: 'flaky.js', max_restarts: 1 });
+  assert.match((await box.fails('apply', 'apps.json')).stderr, /✗ flaky/);
+  await box.ok('stop', 'idle');
+  const { stdout } = await box.ok('plan', 'apps.json');
+  assert.match(stdout, /^\+ start idle \(stopped by command\)\n\+ start flaky \(errored: .*code 5\)$/m);
+  assert.match((await box.fails('apply', 'apps.json')).stderr, /✗ flaky .*code 5[^]*✓ idle|✓ idle[^]*✗ flaky .*code 5/);
+  box.write('fixed', '');
+  const [{ pid } = { pid: null }] = await box.app('idle');
+  await box.ok('apply', 'apps.json');
+  assert.deepEqual(await pids(box, 'idle'), [pid]);
+  assert.equal((await box.app('flaky'))[0]?.state.kind, 'online');
+  assert.doesNotMatch((await box.ok('plan', 'apps.json')).stdout, /^[+~-]/m);
 });
 
 test('what apply starts has the environment that is declared, and no more', async (t) => {
@@ -149,7 +185,8 @@ test('a canary that falls over in its time leaves the old ones as they are', asy
   release(box, '3', serves('three'));
   await box.ok('reload', 'web', '--canary', '500ms');
   assert.match(await says(box), /^three/);
-  assert.match((await box.fails('reload', 'web', '--canary', 'soon')).stderr, /--canary: expected milliseconds/);
+  assert.match((await box.fails('reload', 'web', '--canary=soon')).stderr, /--canary: expected milliseconds/);
+  assert.match((await box.fails('reload', '--canary', 'nope')).stderr, /no app, namespace or id matches "nope"/);
 });
 
 test('min_ready holds each new one to it, max_unavailable lets old ones go first', async (t) => {

@@ -13,6 +13,8 @@ const MODES = [
   ['cluster', ['-i', '2']],
 ] as const;
 
+const NOT_LINUX = process.platform === 'linux' ? false : 'only /proc tells who has a port';
+
 /** Whatever went wrong: nothing is shown as online, now or later. */
 async function neverOnline(box: Sandbox): Promise<void> {
   for (const { name, state } of await box.rows()) assert.notEqual(state.kind, 'online', name);
@@ -74,6 +76,27 @@ for (const [mode, flags] of MODES) {
       : new RegExp(`port ${port} is in use`);
     causeAndNextStep(stderr, cause, /stop what uses it/);
     await neverOnline(box);
+  });
+
+  test(`${mode}: a port in use is told of an app that handles the error, and ends with code 0`, async (t) => {
+    const box = await sandbox(t);
+    const port = await occupiedPort(t);
+    box.write(
+      'app.js',
+      `const server = require('node:http').createServer();
+       server.once('error', () => process.exit(0)).listen(${port});`,
+    );
+    const { stderr } = await box.fails('start', 'app.js', '--restart-delay', '60000', ...flags);
+    causeAndNextStep(stderr, new RegExp(`port ${port} is in use`), /stop what uses it/);
+    await neverOnline(box);
+  });
+
+  test(`${mode}: a port that a cluster of the same upkeep has is told as that`, { skip: NOT_LINUX }, async (t) => {
+    const box = await sandbox(t);
+    await box.ok('start', fixture('http-hello.js'), '--name', 'web', '-i', '2');
+    const more = ['--name', 'other', '--restart-delay', '60000', ...flags];
+    const { stderr } = await box.fails('start', fixture('http-hello.js'), ...more);
+    assert.match(stderr, /in use by another app of upkeep: .*http-hello\.js \(pid \d+\)/);
   });
 
   test(`${mode}: the log folder cannot be written`, async (t) => {

@@ -17,6 +17,34 @@ test('an unknown command names the nearest one', async (t) => {
   assert.match(stderr, /unknown command 'relaod'[\s\S]*reload/);
 });
 
+test('help of what is no command says so', async (t) => {
+  const box = await sandbox(t);
+  const { code, stderr } = await box.fails('help', 'nope');
+  assert.equal(code, 2);
+  assert.match(stderr, /there is no command "nope"\n {2}next: /);
+  assert.match((await box.ok('help', 'restart')).stdout, /upkeep restart/);
+});
+
+test('what would be dropped silently is refused, with what to do', async (t) => {
+  const box = await sandbox(t);
+  await box.ok('start', fixture('idles.js'), '--name', 'idle');
+  const [before] = await box.rows();
+  for (const [args, said] of [
+    [['restart', 'idle', '--', 'new'], /arguments after --: idle is named .*\n {2}next: .*-f -- <args>/],
+    [['reload', 'idle', '--env', 'production'], /--env production: idle is named .*\n {2}next: .*ecosystem file/],
+    [['start', 'idle', '--env', 'production'], /--env production: idle is named/],
+    [['start', fixture('idles.js'), '--name', 'two', '--no-daemon'], /--no-daemon is not supported yet/],
+  ] as const) {
+    const { code, stderr } = await box.fails(...args);
+    assert.equal(code, 2);
+    assert.match(stderr, said);
+  }
+  assert.deepEqual(
+    (await box.rows()).map(({ pid }) => pid),
+    [before?.pid],
+  );
+});
+
 test('a missing argument is named', async (t) => {
   const box = await sandbox(t);
   assert.match((await box.fails('stop')).stderr, /missing required argument 'targets'/);
@@ -31,6 +59,7 @@ test('a value of the wrong kind names the option, what came and what was expecte
   for (const [flags, expected] of [
     [['--kill-timeout', 'soon'], /kill_timeout: expected milliseconds.*got "soon"/],
     [['-i', 'some'], /instances: expected a whole number.*got "some"/],
+    [['--cron-restart', 'nightly'], /cron_restart: expected a cron pattern.*got "nightly"/],
     [['--max-restarts', '-4'], /max_restarts: .*got "-4"/],
     [['--stop-exit-codes', 'zero'], /stop_exit_codes: expected exit codes.*got "zero"/],
   ] as const) {

@@ -159,7 +159,8 @@ test('a second reload is told that one runs; a stop calls it off', async (t) => 
   await until(() => waiting() === 2, 'the first new worker');
   const second = await box.fails('reload', 'web');
   assert.match(second.stderr, /a reload of web is running/);
-  assert.match(second.stderr, /next: /);
+  assert.match(second.stderr, /next: wait for it/);
+  assert.match((await box.fails('start', 'web')).stderr, /a reload of web is running/);
   box.write('gate', '');
   const { code, stderr } = await first;
   assert.equal(code, 0, stderr);

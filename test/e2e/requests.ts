@@ -37,10 +37,13 @@ export function get(target: number | Target): Promise<Answer> {
   });
 }
 
-/** Asks on new connections until each of `count` different bodies was seen, or `limit` requests were made. */
-export async function differentAnswers(target: number | Target, count: number, limit = 200): Promise<Set<string>> {
+/** Asks on new connections, several at once, until each of `count` different bodies was seen, or `limit` requests were made. */
+export async function differentAnswers(target: number | Target, count: number, limit = 2000): Promise<Set<string>> {
   const seen = new Set<string>();
-  for (let asked = 0; asked < limit && seen.size < count; asked++) seen.add((await get(target)).body);
+  for (let asked = 0; asked < limit && seen.size < count; asked += count) {
+    const answers = await Promise.all(Array.from({ length: count }, () => get(target)));
+    for (const { body } of answers) seen.add(body);
+  }
   return seen;
 }
 

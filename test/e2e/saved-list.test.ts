@@ -62,7 +62,7 @@ test('a damaged file is told; what was saved before it comes back', async (t) =>
   assert.deepEqual(await states(box), ['0 one online']);
   await box.ok('delete', 'all');
   for (const file of ['dump.json', 'dump.json.1']) writeFileSync(`${box.home}/${file}`, 'torn');
-  assert.match((await box.fails('resurrect')).stderr, /dump\.json is damaged.*there is no older one/);
+  assert.match((await box.fails('resurrect')).stderr, /dump\.json is damaged.*the one before it is damaged/);
 });
 
 test('SIGQUIT of the daemon stops all, and the next command starts it again', async (t) => {

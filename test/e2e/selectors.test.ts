@@ -22,6 +22,7 @@ test('a name, an id, a namespace, all, a regular expression, or several', async 
   assert.equal(await ids('api'), '0');
   assert.equal(await ids('worker'), '1 2');
   assert.equal(await ids('2'), '2');
+  assert.equal(await ids('shop/worker', 'blog/api-v2'), '1 2 3');
   assert.equal(await ids('shop'), '0 1 2');
   assert.equal(await ids('/^api/'), '0 3');
   assert.equal(await ids('/API/i'), '0 3');

@@ -1,55 +1,14 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { cgroupOf, folderOf, startInCgroup } from '../../src/platform/cgroups.ts';
+import { cgroupOf, folderOf } from '../../src/platform/cgroups.ts';
 import { fixture, type Sandbox, sandbox } from './harness.ts';
-import { noOtherUser, OF_NOBODY } from './nobody.ts';
+import { assertGone, cgroups, leftBy } from './left-behind.ts';
+import { cannotBoot, machineWithApps } from './machine.ts';
 import { isAlive } from './processes.ts';
 import { until } from './until.ts';
-
-/** Whether this process, and so what it starts, may make cgroups. */
-const cgroups = ((): boolean => {
-  const { child, cgroup } = startInCgroup(() => spawn('sleep', ['10'], { stdio: 'ignore' }), false);
-  child.once('exit', () => cgroup?.remove());
-  child.kill('SIGKILL');
-  return cgroup !== null;
-})();
-
-interface Left {
-  readonly daemon: number;
-  /** Nothing but a cgroup holds it. */
-  readonly clean: number;
-}
-
-/** What a run of a fixture has left behind, once it has said so. */
-async function leftBy(box: Sandbox, log: string, run = 1): Promise<Left> {
-  const text = await until(
-    () => (box.log(log).split('left them').length > run ? box.log(log) : null),
-    `run ${run} in ${log}`,
-  );
-  const pids = (name: string): number[] =>
-    [...text.matchAll(new RegExp(`${name} (\\d+)`, 'g'))].map((match) => Number(match[1]));
-  return { daemon: pids('daemon')[run - 1] ?? 0, clean: pids('clean')[run - 1] ?? 0 };
-}
-
-function endIfAlive(pids: readonly number[]): void {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It is gone, as it should be.
-    }
-  }
-}
-
-/** Nothing is left of them; without a cgroup, one that has thrown its environment away may be. */
-function assertGone({ daemon, clean }: Left, by: string): void {
-  const alive = [daemon, clean].filter(isAlive);
-  endIfAlive(alive);
-  assert.deepEqual(alive, cgroups ? [] : alive.filter((pid) => pid === clean), `left after ${by}`);
-}
 
 function compiled(t: TestContext, box: Sandbox): string | null {
   const program = join(box.cwd, 'daemonizes');
@@ -77,79 +36,6 @@ for (const [language, script] of [
   });
 }
 
-for (const [mode, flags, log] of [
-  ['fork', [], 'app-out.log'],
-  ['cluster', ['-i', '1', '--listen-timeout', '100'], 'app-out-0.log'],
-] as const) {
-  const start = (box: Sandbox, ...more: string[]) =>
-    box.ok('start', fixture('daemonizes.js'), '--name', 'app', '--kill-timeout', '300', ...flags, ...more);
-
-  for (const command of ['delete', 'kill'] as const) {
-    test(`${mode} mode: ${command} leaves nothing of it`, async (t) => {
-      const box = await sandbox(t);
-      await start(box);
-      const left = await leftBy(box, log);
-      await box.ok(command, ...(command === 'delete' ? ['app'] : []));
-      assertGone(left, command);
-    });
-  }
-
-  test(`${mode} mode: it is gone before the next run begins, after a restart and after a crash`, async (t) => {
-    const box = await sandbox(t);
-    await start(box);
-    const first = await leftBy(box, log, 1);
-    await box.ok('restart', 'app');
-    const second = await leftBy(box, log, 2);
-    assertGone(first, 'restart');
-    const [row] = await box.app('app');
-    process.kill(row?.pid ?? 0, 'SIGKILL');
-    await leftBy(box, log, 3);
-    assertGone(second, 'a crash');
-    if (!cgroups) return;
-    assert.deepEqual(box.log(log).match(/^of earlier runs: .*$/gm), Array(3).fill('of earlier runs: nothing'));
-  });
-
-  test(`${mode} mode: its next supervisor finds it too`, async (t) => {
-    const box = await sandbox(t);
-    await start(box);
-    const left = await leftBy(box, log);
-    const [before] = await box.app('app');
-    const [supervisor = 0] = box.supervisors();
-    process.kill(supervisor, 'SIGKILL');
-    await until(() => box.supervisors().some((pid) => pid !== supervisor), 'another supervisor');
-    await until(async () => (await box.app('app'))[0]?.pid === before?.pid, 'the app to be taken over');
-    await box.ok('stop', 'app');
-    assertGone(left, 'stop');
-  });
-
-  test(`${mode} mode: with treekill: false it stays`, async (t) => {
-    const box = await sandbox(t);
-    await start(box, '--no-treekill');
-    const first = await leftBy(box, log, 1);
-    await box.ok('restart', 'app');
-    const second = await leftBy(box, log, 2);
-    await box.ok('delete', 'app');
-    const all = [first, second].flatMap(({ daemon, clean }) => [daemon, clean]);
-    const alive = all.filter(isAlive);
-    endIfAlive(all);
-    assert.deepEqual(alive, all);
-  });
-
-  test(`${mode} mode: without cgroups it is found by its environment`, { skip: noOtherUser() }, async (t) => {
-    const box = await sandbox(t, OF_NOBODY);
-    await start(box);
-    const first = await leftBy(box, log, 1);
-    const [row] = await box.app('app');
-    process.kill(row?.pid ?? 0, 'SIGKILL');
-    const second = await leftBy(box, log, 2);
-    const afterCrash = isAlive(first.daemon);
-    await box.ok('stop', 'app');
-    const afterStop = isAlive(second.daemon);
-    endIfAlive([first.clean, second.clean]);
-    assert.deepEqual({ afterCrash, afterStop }, { afterCrash: false, afterStop: false });
-  });
-}
-
 test('cgroups are removed with what was in them', { skip: !cgroups && 'no cgroup may be made here' }, async (t) => {
   const box = await sandbox(t);
   await box.ok('start', fixture('idles.js'), '--name', 'one');
@@ -168,6 +54,21 @@ test('cgroups are removed with what was in them', { skip: !cgroups && 'no cgroup
     folders.filter((folder) => existsSync(folder)),
     [],
   );
+});
+
+test('a user has cgroups in the unit of `upkeep startup`', { skip: cannotBoot() }, async (t) => {
+  const { ok, disk, powerOff, boot, processes } = await machineWithApps(t, 'me');
+  cpSync(fixture('daemonizes.sh'), join(disk, 'srv/daemonizes.sh'));
+  await ok('upkeep startup -u me');
+  await powerOff();
+  await boot();
+  await ok('upkeep start /srv/daemonizes.sh --name tree --kill-timeout 300', 'me');
+  const pid = (await ok('upkeep pid tree', 'me')).trim();
+  assert.match(await ok(`cat /proc/${pid}/cgroup`), /^0::.*\/upkeep-me\.service\/upkeep-\d+-\d+$/m);
+  await until(async () => (await ok('cat /home/me/.upkeep/logs/tree-out.log')).includes('left them'), 'the processes');
+  assert.equal((await processes('sleep')).match(/cmdline/g)?.length, 3);
+  await ok('upkeep stop tree', 'me');
+  assert.equal(await processes('sleep'), '');
 });
 
 test('an upkeep that an app has started is no part of it', {

@@ -90,7 +90,6 @@ describe('a process tree', () => {
     const { parent, tree, childPid } = await family(t);
     process.kill(childPid, 'SIGKILL');
     while (isAlive(childPid)) await new Promise((resolve) => setImmediate(resolve));
-    // Soon, at least: the look at the process table may be as old as 20 ms.
     await gone(tree);
     assert.equal(isAlive(parent.pid as number), true);
   });

@@ -78,7 +78,8 @@ test('a daemon that cannot start a supervisor says so, and starts it once it can
   const [job] = await box.app('job');
   const shared = box.sharedSupervisor();
   process.kill(shared, 'SIGKILL');
-  await until(async () => (await box.app('job'))[0]?.state.kind === 'backoff', 'the loss to be told');
+  const isTold = async () => /supervisor is gone/.test((await box.app('job'))[0]?.unhealthy ?? '');
+  await until(isTold, 'the loss to be told');
   assert.ok(isAlive(job?.pid ?? 0));
   await relieve();
   const areUp = async () => (await box.rows()).every(({ state }) => state.kind === 'online');

@@ -64,7 +64,7 @@ describe('a request', () => {
       code: 'APP_BUSY',
       message: 'a reload runs',
       stderr: ['line'],
-      hint: 'wait for it to end, or end it with `upkeep stop`',
+      hint: 'wait for it to end, then try again',
     });
   });
 

@@ -59,6 +59,19 @@ describe('a port that is in use', () => {
     assert.equal(hint, 'stop what uses it, or let the app listen elsewhere');
   });
 
+  test('is told of an app that handles the error, and ends with code 0', async () => {
+    const { reason } = await explained({ uncaught: {}, end: (process) => process.exit(0) });
+    assert.match(reason ?? '', /^port 3000 is in use by nginx \(pid 812\) /);
+  });
+
+  test('is no cause where the app has found another', async () => {
+    const end = (process: FakeProcess): void => {
+      process.emit({ kind: 'listening', address: '127.0.0.1:3001' });
+      process.exit(1);
+    };
+    assert.match((await explained({ uncaught: {}, end })).reason ?? '', /^the run ended/);
+  });
+
   test('is told without one that cannot be found', async () => {
     assert.match((await explained({ uncaught: { port: 4000 } })).reason ?? '', /^port 4000 is in use \(/);
   });

@@ -22,6 +22,7 @@ describe('reload', () => {
     assert.deepEqual(told(await it.run('reload')), ['ok', 'ok', 'ok']);
     assert.deepEqual(builds(it.launcher.alive), ['0:2', '1:2', '2:2']);
     assert.deepEqual(it.states, ['online', 'online', 'online']);
+    assert.equal(it.snapshot(0).exits[0]?.reason, 'replaced by a reload');
     assert.deepEqual([it.snapshot(2).restarts, it.snapshot(2).generation], [1, 2]);
   });
 
@@ -117,11 +118,22 @@ test('a new build that falls over once it is ready ends the reload', async () =>
       process.exit(3);
     },
   };
-  const [first, second, third] = told(await it.run('reload'));
+  const outcomes = await it.run('reload');
+  for (const { hint } of outcomes) assert.doesNotMatch(hint ?? '', /upkeep (delete|stop)/);
+  const [first, second, third] = told(outcomes);
   assert.match(String(first), /^it was ready, and then failed: exited with code 3/);
   assert.equal(third, NOT_TRIED);
   assert.notEqual(second, 'ok');
   assert.ok(builds(it.launcher.alive).includes('2:1'), 'what was not tried serves on');
+});
+
+test('a canary that falls over is not tried again, and not said to be', async () => {
+  const it = await started(2);
+  const reload = it.supervisor.run({ kind: 'reload', apps: [it.record], ids: [0, 1], canaryMs: 10_000 });
+  await it.clock.advance(1000);
+  it.launcher.of(0).exit(3);
+  const [first] = await reload;
+  assert.equal(first?.hint, 'what is old serves on; `upkeep logs api` shows all it wrote');
 });
 
 describe('a new build that does not get ready', () => {
@@ -237,6 +249,17 @@ describe('while a reload runs', () => {
     assert.deepEqual(told(await reload.outcomes), ['called off by restart', 'called off by restart']);
     await it.clock.advance(0);
     assert.deepEqual(builds(it.launcher.alive), ['0:2', '1:2']);
+  });
+
+  test('a restart that spares it is refused, as is a start by name', async () => {
+    const { it, reload } = await reloading();
+    const ids = [0, 1];
+    await assert.rejects(it.supervisor.run({ kind: 'restart', apps: [it.record], ids, sparesReload: true }), BUSY);
+    assert.equal(reload.settled, false);
+    it.launcher.of(0).listen();
+    assert.deepEqual(told(await reload.outcomes), ['ok', 'ok']);
+    const again = await it.supervisor.run({ kind: 'restart', apps: [it.record], ids, sparesReload: true });
+    assert.deepEqual(told(again), ['ok', 'ok']);
   });
 
   test('delete calls it off', async () => {

@@ -1,3 +1,4 @@
+import { releaseOf } from '../../config/plan.ts';
 import type { AppSpec } from '../../domain/app-spec.ts';
 import { describeExit } from '../../domain/restart-policy.ts';
 import type { AppView } from '../../protocol/messages.ts';
@@ -97,8 +98,7 @@ function rotationText({ rotation }: AppSpec['logs']): string {
 /** What the app asks for beyond the defaults. */
 function furtherRows({ mode, program, liveness, drain, rollout, balance, maxMemoryBytes, cron }: AppSpec): Row[] {
   const rows: Row[] = [];
-  const { release } = program;
-  if (release) rows.push(['release', release.cwd]);
+  if (program.release) rows.push(['release', releaseOf(program)]);
   if (liveness) {
     const { check, intervalMs, failures, eventLoopMs } = liveness;
     const asked = check ? `${checkText(check)} every ${intervalMs} ms, ${failures} failures in a row` : null;

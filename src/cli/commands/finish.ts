@@ -2,14 +2,14 @@ import type { Client } from '../../client/client.ts';
 import type { Outcome } from '../../protocol/messages.ts';
 import type { Context, Options } from '../command.ts';
 import { renderList } from '../render/list.ts';
-import { reportOutcomes } from '../render/outcomes.ts';
+import { type Done, reportOutcomes } from '../render/outcomes.ts';
 
 /** Ends a command that changed something: what was done, then what there is now. @returns the exit code. */
 export async function finish(
   { out }: Context,
   client: Client,
   outcomes: readonly Outcome[],
-  done: string,
+  done: Done,
   options: Options,
 ): Promise<number> {
   if (options['json']) {

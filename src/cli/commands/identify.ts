@@ -1,4 +1,5 @@
 import { instanceEnv } from '../../domain/instance-env.ts';
+import { UpkeepError } from '../../protocol/errors.ts';
 import type { AppView } from '../../protocol/messages.ts';
 import type { Context, Run } from '../command.ts';
 
@@ -22,7 +23,8 @@ export const pid: Run = async (context, [target]) => {
 export const env: Run = async (context, [target = '']) => {
   const [view] = await describeTarget(context, target);
   const [instance] = view?.instances ?? [];
-  if (!view || !instance) return 1;
+  if (!view || !instance)
+    throw new UpkeepError('APP_NOT_FOUND', 'there are no apps yet', { hint: '`upkeep start app.js`' });
   const variables = Object.entries(instanceEnv(view.app.spec, instance)).toSorted(([a], [b]) => (a < b ? -1 : 1));
   context.out.data(variables.map(([name, value]) => `${name}=${value}`).join('\n'));
   return 0;

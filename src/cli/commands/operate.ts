@@ -5,7 +5,7 @@ import { canaryOf } from '../canary.ts';
 import type { Context, Options, Run } from '../command.ts';
 import { withProgress } from '../render/progress.ts';
 import { finish } from './finish.ts';
-import { definedEnv } from './start.ts';
+import { definedEnv, refuseUnused } from './start.ts';
 
 export const stop: Run = (context, targets, options) => operate(context, targets, options, 'stop', 'stopped');
 export const remove: Run = (context, targets, options) => operate(context, targets, options, 'delete', 'deleted');
@@ -25,12 +25,16 @@ async function operate(
 ): Promise<number> {
   const selectors = targets.filter((target) => !namesFile(target));
   const files = targets.filter(namesFile);
+  if (selectors.length > 0 && (kind === 'restart' || kind === 'reload')) refuseUnused(context, selectors, options);
   const specs = (await Promise.all(files.map((file) => appsFromFile(context, file, options)))).flat();
   const canaryMs = canaryOf(options);
   const origin = originOf(context, files);
   const client = await context.connect();
   const outcomes: Outcome[] = [];
+  const fresh = new Set<string>();
   if (specs.length > 0 && (kind === 'restart' || kind === 'reload')) {
+    const known = new Set((await client.call('list', {})).map(({ name }) => name));
+    for (const { name } of specs) if (!known.has(name)) fresh.add(name);
     outcomes.push(
       ...(await withProgress(context.out, client, client.call('apply', { specs, existing: kind, origin, canaryMs }))),
     );
@@ -43,7 +47,7 @@ async function operate(
       ...(await withProgress(context.out, client, client.call('operate', { kind, selectors, env, canaryMs }))),
     );
   }
-  return finish(context, client, outcomes, done, options);
+  return finish(context, client, outcomes, (name) => (fresh.has(name) ? 'started' : done), options);
 }
 
 function fromFileOnly(

@@ -46,9 +46,11 @@ export const apply: Run = async (context, [file = ''], options) => {
     if (item.kind !== 'scale') continue;
     await done(client.call('scale', { selector: item.name, change: { kind: 'to', count: item.to } }));
   }
+  const down = of('start').map(({ name }) => name);
+  if (down.length > 0) await done(client.call('operate', { kind: 'start', selectors: down }));
   const removed = of('remove').map(({ name }) => name);
   if (removed.length > 0) await done(client.call('operate', { kind: 'delete', selectors: removed }));
-  return finish(context, client, outcomes, 'applied', options);
+  return finish(context, client, outcomes, (name) => (removed.includes(name) ? 'removed' : 'applied'), options);
 };
 
 async function makePlan(context: Context, file: string, options: Options): Promise<Planned> {
@@ -62,11 +64,10 @@ async function makePlan(context: Context, file: string, options: Options): Promi
   const client = await context.connect();
   const views: readonly AppView[] =
     (await client.call('list', {})).length === 0 ? [] : await client.call('describe', { selectors: ['all'] });
-  const known = views.map(({ app }) => app);
   const released = specs.map((spec) => inRelease(spec, resolveLinks));
   // `--only` leaves the others as they are.
   const from = typeof options['only'] === 'string' ? '' : origin;
-  return { specs, items: planChanges(released, known, from), origin, client };
+  return { specs, items: planChanges(released, views, from), origin, client };
 }
 
 function resolveLinks(path: string): string | null {
@@ -85,6 +86,10 @@ function renderItem(item: PlanItem): string[] {
       return [`${yellow('~')} change ${bold(plain(item.name))}`, ...item.changes.map(renderChange)];
     case 'scale':
       return [`${yellow('~')} scale ${bold(plain(item.name))}: ${item.from} -> ${item.to} instances`];
+    case 'start': {
+      const some = item.down < item.instances ? `${item.down} of ${count(item.instances)}; ` : '';
+      return [`${green('+')} start ${bold(plain(item.name))} (${some}${plain(item.why)})`];
+    }
     case 'remove':
       return [`${red('-')} remove ${bold(plain(item.name))}, ${count(item.instances)}`];
     case 'unchanged':

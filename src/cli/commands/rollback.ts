@@ -4,6 +4,10 @@ import { finish } from './finish.ts';
 
 export const rollback: Run = async (context, selectors, options) => {
   const client = await context.connect();
-  const outcomes = await withProgress(context.out, client, client.call('rollback', { selectors }));
+  const outcomes = await withProgress(
+    context.out,
+    client,
+    client.call('rollback', { selectors, force: options['force'] === true }),
+  );
   return finish(context, client, outcomes, 'rolled back', options);
 };

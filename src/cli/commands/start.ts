@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { resolveApp } from '../../config/resolve-app.ts';
 import type { AppSpec } from '../../domain/app-spec.ts';
-import { parseSelector, select } from '../../domain/selector.ts';
 import { UpkeepError } from '../../protocol/errors.ts';
 import type { Outcome } from '../../protocol/messages.ts';
 import { appsFromFile, namesFile, originOf, resolveContext } from '../apps-from-file.ts';
@@ -14,6 +13,11 @@ import { finish } from './finish.ts';
 const DEFAULT_FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.mjs', 'ecosystem.json'];
 
 export const start: Run = async (context, given, options) => {
+  if (options['daemon'] === false) {
+    throw new UpkeepError('USAGE', '--no-daemon is not supported yet: this command ends when the apps have started', {
+      hint: 'run `upkeep start` without it; as the main command of a container it would end the container',
+    });
+  }
   const targets = given.length > 0 ? given : [defaultFile(context)];
   // Everything is read and checked before anything is started.
   const fromFiles: AppSpec[] = [];
@@ -24,6 +28,8 @@ export const start: Run = async (context, given, options) => {
     else if (await isRegistered(context, target, options)) registered.push(target);
     else fromFlags.push(specFromFlags(context, target, options));
   }
+
+  if (registered.length > 0) refuseUnused(context, registered, options);
 
   const client = await context.connect();
   const outcomes: Outcome[] = [];
@@ -50,12 +56,26 @@ export const start: Run = async (context, given, options) => {
       ...(await withProgress(
         context.out,
         client,
-        client.call('operate', { kind: 'restart', selectors: registered, env }),
+        client.call('operate', { kind: 'restart', selectors: registered, env, sparesReload: true }),
       )),
     );
   }
   return finish(context, client, outcomes, 'started', options);
 };
+
+/**
+ * What an app that is there, and goes by its name, does not take over.
+ * @throws UpkeepError USAGE that tells what does.
+ */
+export function refuseUnused({ rest }: Context, names: readonly string[], options: Options): void {
+  const given = rest.length > 0 ? 'arguments after --' : null;
+  const unused = given ?? (typeof options['env'] === 'string' ? `--env ${options['env']}` : null);
+  if (unused === null) return;
+  const hint = given
+    ? 'change args in its ecosystem file and name that, or `upkeep start <script> --name <name> -f -- <args>`'
+    : 'name the ecosystem file that has this block, such as `upkeep restart ecosystem.config.js --env production`';
+  throw new UpkeepError('USAGE', `${unused}: ${names.join(', ')} is named without its script or file`, { hint });
+}
 
 export function definedEnv({ env }: Context): Record<string, string> {
   return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
@@ -75,7 +95,12 @@ async function isRegistered(context: Context, target: string, options: Options):
   // A daemon that is gone knows it, too: from the state that it has left.
   const client = existsSync(context.home.state) ? await context.connect() : await context.connectRunning();
   if (!client) return false;
-  return select(parseSelector(target), await client.call('list', {})).length > 0;
+  try {
+    return (await client.call('describe', { selectors: [target] })).length > 0;
+  } catch (error) {
+    if (error instanceof UpkeepError && error.code === 'APP_NOT_FOUND') return false;
+    throw error;
+  }
 }
 
 function specFromFlags(context: Context, target: string, options: Options): AppSpec {

@@ -73,7 +73,9 @@ function notes(views: readonly InstanceView[], now: number): string[] {
     if (text === null) continue;
     const key = `${view.name}\0${text}`;
     texts.set(key, text);
-    ids.set(key, [...(ids.get(key) ?? []), view.id]);
+    const group = ids.get(key);
+    if (group) group.push(view.id);
+    else ids.set(key, [view.id]);
   }
   return [...texts].map(([key, text]) => {
     const [name] = key.split('\0');

@@ -3,16 +3,19 @@ import type { Output } from '../command.ts';
 import { bold, dim, green, red } from './colours.ts';
 import { plain } from './plain.ts';
 
+/** What was done with an app, such as `started`. */
+export type Done = string | ((name: string) => string);
+
 /**
  * Tells how an operation ended: a line for each app, and for each failure its cause, the last lines of stderr and the
  * next step. @returns the exit code.
  */
-export function reportOutcomes(out: Output, outcomes: readonly Outcome[], done: string): number {
+export function reportOutcomes(out: Output, outcomes: readonly Outcome[], done: Done): number {
   for (const [name, all] of groupByName(outcomes)) {
     const good = all.filter(({ ok }) => ok).length;
     if (good === 0) continue;
     const count = all.length === 1 ? '' : ` (${good} of ${all.length} instances)`;
-    out.note(`${green('✓')} ${plain(name)} ${done}${count}`);
+    out.note(`${green('✓')} ${plain(name)} ${typeof done === 'string' ? done : done(name)}${count}`);
   }
   const failures = outcomes.filter(({ ok }) => !ok);
   for (const [text, same] of groupBy(

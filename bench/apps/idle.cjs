@@ -1,0 +1,2 @@
+// Does nothing.
+setInterval(() => {}, 2 ** 30);
