@@ -57,7 +57,7 @@ const filesOf = (log) => {
 };
 
 /** How much a log holds, before it was compressed. */
-const bytesOf = (log) => filesOf(log).reduce((sum, file) => sum + bytesIn(file), 0);
+export const bytesOf = (log) => filesOf(log).reduce((sum, file) => sum + bytesIn(file), 0);
 
 const bytesIn = (file) => {
   try {
@@ -80,7 +80,7 @@ const textOf = (file) => {
 /** How the lines in a log differ from those that were written. `message` takes the line out of what the log has. */
 export const checkLines = (log, count, message = (line) => line) => {
   const seen = new Uint8Array(count + 1);
-  const report = { lost: 0, doubled: 0, torn: 0, disordered: 0, notes: 0 };
+  const report = { lost: 0, doubled: 0, torn: 0, disordered: 0, gaps: 0 };
   let rest = '';
   let last = 0;
   for (const file of filesOf(log)) {
@@ -88,7 +88,7 @@ export const checkLines = (log, count, message = (line) => line) => {
     rest = lines.pop();
     for (const line of lines) {
       const text = message(line);
-      if (text.startsWith('upkeep: ')) report.notes += 1;
+      if (text.startsWith('upkeep: ')) report.gaps += text.includes('supervisor was killed') ? 1 : 0;
       else {
         const number = Number(LINE.exec(text)?.[1]);
         if (!(number <= count)) report.torn += 1;
@@ -186,19 +186,18 @@ export const writeBare = async ({ writer, folder, count, chunk, instances, throu
     return (count * instances * 1000) / (await timeWriters({ logs, count, go }));
   } finally {
     killHard(started.map(({ pid }) => pid));
-    rmSync(own, { recursive: true, force: true });
+    rmSync(own, { recursive: true, force: true, maxRetries: 5 });
   }
 };
 
 /**
  * The same through a manager.
  * @param flags of its start.
+ * @param meanwhile does something while they write.
  * @param look gets the logs while they are there.
  */
-export const writeManaged = async (
-  side,
-  { writer, folder, count, chunk, instances, flags = [], look = () => ({}) },
-) => {
+export const writeManaged = async (side, options) => {
+  const { writer, folder, count, chunk, instances, flags = [], meanwhile, look = () => ({}) } = options;
   const own = mkdtempSync(join(folder, `${side.name}-`));
   const go = join(own, 'go');
   const logs = logsIn(own, instances);
@@ -219,10 +218,12 @@ export const writeManaged = async (
         go,
       ]);
     }
+    const done = meanwhile?.(...logs);
     const ms = await timeWriters({ logs, count, go });
+    await done;
     return { lines: (count * instances * 1000) / ms, ...look(logs) };
   } finally {
     await side.run(['delete', ...logs.map((_, index) => `writer-${index}`)]).catch(() => {});
-    rmSync(own, { recursive: true, force: true });
+    rmSync(own, { recursive: true, force: true, maxRetries: 5 });
   }
 };
