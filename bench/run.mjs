@@ -8,6 +8,7 @@ import * as idleCpu from './cases/idle-cpu.mjs';
 import * as keepAlive from './cases/keep-alive.mjs';
 import * as list from './cases/list.mjs';
 import * as logsFormats from './cases/logs-formats.mjs';
+import * as logsKept from './cases/logs-kept.mjs';
 import * as logsLine from './cases/logs-line.mjs';
 import * as logsMany from './cases/logs-many.mjs';
 import * as logsTail from './cases/logs-tail.mjs';
@@ -42,6 +43,7 @@ const cases = new Map([
   ['logs-many', logsMany],
   ['logs-formats', logsFormats],
   ['logs-tail', logsTail],
+  ['logs-kept', logsKept],
 ]);
 
 const usage = `node bench/run.mjs [case ...] [--rounds N] [--sides ${sideNames.join(',')}] [--json]

@@ -24,6 +24,7 @@ const apps = join(dirname(import.meta.dirname), 'apps');
 const LINE = /^(\d{9}) the quick brown fox jumps over the lazy dog, and runs on until the line is full \.$/;
 const LIMIT_MS = 120_000;
 const POLL_MS = 5;
+const QUIET_MS = 3000;
 
 export const whyNoWriter = async () => {
   try {
@@ -55,22 +56,39 @@ const filesOf = (log) => {
   return [...rotated.map((file) => join(dirname(log), file)), ...(files.includes(name) ? [log] : [])];
 };
 
-const bytesOf = (log) =>
-  filesOf(log).reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);
+/** How much a log holds, before it was compressed. */
+export const bytesOf = (log) => filesOf(log).reduce((sum, file) => sum + bytesIn(file), 0);
+
+const bytesIn = (file) => {
+  try {
+    const bytes = file.endsWith('.gz') ? readFileSync(file) : undefined;
+    // The last four bytes of a gzip tell.
+    return bytes ? bytes.readUInt32LE(bytes.length - 4) : statSync(file).size;
+  } catch {
+    // Compressed, or removed, just then.
+    return 0;
+  }
+};
+
+const textOf = (file) => {
+  // Compressed just then.
+  const there = existsSync(file) ? file : `${file}.gz`;
+  const bytes = readFileSync(there);
+  return (there.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString();
+};
 
 /** How the lines in a log differ from those that were written. `message` takes the line out of what the log has. */
 export const checkLines = (log, count, message = (line) => line) => {
   const seen = new Uint8Array(count + 1);
-  const report = { lost: 0, doubled: 0, torn: 0, disordered: 0, notes: 0 };
+  const report = { lost: 0, doubled: 0, torn: 0, disordered: 0, gaps: 0 };
   let rest = '';
   let last = 0;
   for (const file of filesOf(log)) {
-    const bytes = readFileSync(file);
-    const lines = (rest + (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString()).split('\n');
+    const lines = (rest + textOf(file)).split('\n');
     rest = lines.pop();
     for (const line of lines) {
       const text = message(line);
-      if (text.startsWith('upkeep: ')) report.notes += 1;
+      if (text.startsWith('upkeep: ')) report.gaps += text.includes('supervisor was killed') ? 1 : 0;
       else {
         const number = Number(LINE.exec(text)?.[1]);
         if (!(number <= count)) report.torn += 1;
@@ -97,13 +115,16 @@ const until = async (holds, what) => {
 };
 
 /** All lines have the same length, whatever the format. */
-const isComplete = (log, count) => {
-  const [first] = filesOf(log);
-  if (first === undefined) return false;
-  const fd = openSync(first, 'r');
+const lengthOfLines = (log) => {
+  const fd = openSync(log, 'r');
   const start = Buffer.alloc(4096);
   const length = start.subarray(0, readSync(fd, start)).indexOf(10) + 1;
   closeSync(fd);
+  return length;
+};
+
+const isComplete = (log, count) => {
+  const length = existsSync(log) ? lengthOfLines(log) : 0;
   return length > 0 && bytesOf(log) >= length * count;
 };
 
@@ -115,11 +136,20 @@ const timeWriters = async ({ logs, count, go }) => {
     () => 'the start of all writers',
   );
   writeFileSync(go, '');
+  let seen = -1;
+  let at = 0;
+  // Not all managers keep all lines: it is over too when nothing has come for a while.
   await until(
-    () => logs.every((log) => isComplete(log, count)),
+    () => {
+      const now = performance.timeOrigin + performance.now();
+      const bytes = logs.reduce((sum, log) => sum + bytesOf(log), 0);
+      if (bytes !== seen) at = now;
+      seen = bytes;
+      const hasEnded = names.every((name) => existsSync(name)) && now - at > QUIET_MS;
+      return hasEnded || logs.every((log) => isComplete(log, count));
+    },
     () => `${logs.map(bytesOf).join(', ')} bytes are there`,
   );
-  const at = performance.timeOrigin + performance.now();
   const began = (name) => (existsSync(name) ? Number(readFileSync(name, 'utf8')) : 0);
   await until(
     () => names.every(began),
@@ -156,19 +186,18 @@ export const writeBare = async ({ writer, folder, count, chunk, instances, throu
     return (count * instances * 1000) / (await timeWriters({ logs, count, go }));
   } finally {
     killHard(started.map(({ pid }) => pid));
-    rmSync(own, { recursive: true, force: true });
+    rmSync(own, { recursive: true, force: true, maxRetries: 5 });
   }
 };
 
 /**
  * The same through a manager.
  * @param flags of its start.
+ * @param meanwhile does something while they write.
  * @param look gets the logs while they are there.
  */
-export const writeManaged = async (
-  side,
-  { writer, folder, count, chunk, instances, flags = [], look = () => ({}) },
-) => {
+export const writeManaged = async (side, options) => {
+  const { writer, folder, count, chunk, instances, flags = [], meanwhile, look = () => ({}) } = options;
   const own = mkdtempSync(join(folder, `${side.name}-`));
   const go = join(own, 'go');
   const logs = logsIn(own, instances);
@@ -189,10 +218,12 @@ export const writeManaged = async (
         go,
       ]);
     }
+    const done = meanwhile?.(...logs);
     const ms = await timeWriters({ logs, count, go });
+    await done;
     return { lines: (count * instances * 1000) / ms, ...look(logs) };
   } finally {
     await side.run(['delete', ...logs.map((_, index) => `writer-${index}`)]).catch(() => {});
-    rmSync(own, { recursive: true, force: true });
+    rmSync(own, { recursive: true, force: true, maxRetries: 5 });
   }
 };

@@ -47,6 +47,7 @@ export const managerSide = ({ name, argv, homeVariable }) => ({
       name,
       hub,
       run,
+      allPids: () => processesOf(homeVariable, home),
       /** The processes that read what apps write. */
       logPids: () =>
         processesOf(homeVariable, home).filter((pid) => /^(upkeep supervisor|PM2 v)/.test(commandLine(pid))),

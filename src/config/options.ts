@@ -36,7 +36,7 @@ export const SCHEMAS = {
   log_rotate_interval: anyOf('never', 'hourly', 'daily', 'weekly', 'monthly'),
   log_compress: value.flag,
   log_retain: v.union([v.literal('all'), value.count], 'expected a whole number, or all'),
-  log_max_age: value.duration,
+  log_max_age: value.age,
   log_max_total: value.size,
   log_max_total_all: value.size,
   log_mode: anyOf('blocking', 'non-blocking'),

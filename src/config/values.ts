@@ -61,20 +61,28 @@ export const signal: v.GenericSchema<unknown, string> = v.pipe(
   v.string('expected the name of a signal, such as SIGTERM'),
 );
 
-/** Milliseconds, or a text such as `500ms`, `30s`, `10m`, `1h` or `7d`. */
+const milliseconds = v.union(
+  [
+    count,
+    v.pipe(
+      v.string(),
+      v.regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/),
+      v.transform((value) => Math.round(Number.parseFloat(value) * (UNITS_MS[value.replace(/^[\d.]+/, '')] ?? 1))),
+    ),
+  ],
+  'expected milliseconds, or a text such as 500ms, 30s or 10m',
+);
+
+/** Of a timer: milliseconds, or a text such as `500ms`, `30s`, `10m`, `1h` or `7d`. */
 export const duration: v.GenericSchema<unknown, number> = v.pipe(
-  v.union(
-    [
-      count,
-      v.pipe(
-        v.string(),
-        v.regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/),
-        v.transform((value) => Math.round(Number.parseFloat(value) * (UNITS_MS[value.replace(/^[\d.]+/, '')] ?? 1))),
-      ),
-    ],
-    'expected milliseconds, or a text such as 500ms, 30s or 10m',
-  ),
+  milliseconds,
   v.maxValue(LONGEST_MS, 'expected at most 24 days'),
+);
+
+/** The same, of any length. */
+export const age: v.GenericSchema<unknown, number> = v.pipe(
+  milliseconds,
+  v.maxValue(Number.MAX_SAFE_INTEGER, 'expected less time'),
 );
 
 const BYTES: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
@@ -103,6 +111,8 @@ export const dateFormat: v.GenericSchema<unknown, string> = v.pipe(
   v.check((format) => !format.includes('\n'), 'must be one line'),
 );
 
+const SYSLOG_EXPECTED = 'expected true, udp://host:port or tcp://host:port';
+
 /** null for false; `local` for true; else where a syslog server is. */
 export const syslog: v.GenericSchema<unknown, string | null> = v.union(
   [
@@ -110,10 +120,9 @@ export const syslog: v.GenericSchema<unknown, string | null> = v.union(
       flag,
       v.transform((on) => (on ? 'local' : null)),
     ),
-    v.literal('local'),
-    v.pipe(v.string(), v.regex(/^(udp|tcp):\/\/(\[[\da-f:]+\]|[^\s:/[\]]+)(:\d{1,5})?$/i)),
+    v.pipe(v.string(), v.regex(/^(local|(udp|tcp):\/\/(\[[\da-f:]+\]|[^\s:/[\]]+)(:\d{1,5})?)$/i, SYSLOG_EXPECTED)),
   ],
-  'expected true, udp://host:port or tcp://host:port',
+  SYSLOG_EXPECTED,
 );
 
 const CRON_EXPECTED = 'expected a cron pattern of five or six fields, such as "0 4 * * *", or 0 for never';

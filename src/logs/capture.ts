@@ -37,6 +37,18 @@ export function logStore(
       captures.add(capture);
       return capture;
     },
+    noteGap: (spec, slot, line) => {
+      const note = noteOf({ spec, id: slot.id, stream: 'err' }, now);
+      for (const path of new Set(keptPaths(spec, slot))) {
+        try {
+          const writer = files.open(path, spec, note);
+          writer.file.noteGap(line, note);
+          files.release(writer);
+        } catch {
+          // The next run tells why there is no log.
+        }
+      }
+    },
     sweep: async (kept) => {
       const used = new Set(kept.flatMap(({ out, err }) => [out, err]));
       const left = fifos.left().filter((path) => !used.has(path));
@@ -224,6 +236,11 @@ class FileCapture implements LogCapture {
     for (const writer of this.#writers.splice(0)) this.#parts.files.release(writer);
     for (const forward of this.#forwards ?? []) forward.close();
   }
+}
+
+function keptPaths(spec: AppSpec, slot: Slot): string[] {
+  const { out, error, combined } = logPaths(spec, slot);
+  return [out, error, combined].filter((path) => path !== null && path !== '/dev/null') as string[];
 }
 
 /** What the streams of an instance held when one supervisor left them to the next. */

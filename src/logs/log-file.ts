@@ -98,17 +98,18 @@ export class LogFile {
 
   /**
    * Something is missing here; said once.
-   * @param note says so, as a line of upkeep's, and quotes what is unfinished.
+   * @param text says so; it stands in place of a line that is unfinished, and quotes it.
+   * @param note makes it a line of upkeep's own.
    * @returns whether a line was unfinished.
    */
-  noteGap(note: (unfinished: string | null) => Buffer): boolean {
+  noteGap(text: string, note: (text: string) => Buffer): boolean {
     // By another stream, or another instance.
     if (this.#gapNoted) return false;
     this.#gapNoted = true;
     const { inLine } = this.#file;
     this.#open = null;
-    if (inLine) this.#file.replaceLine(note);
-    else this.append(note(null), null);
+    if (inLine) this.#file.replaceLine((unfinished) => note(`${text}; it had written of a line: ${unfinished}`));
+    else this.append(note(text), null);
     return inLine;
   }
 

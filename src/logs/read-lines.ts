@@ -5,6 +5,8 @@ import type { TimesReader } from './times.ts';
 
 const NEWLINE = 10;
 const CHUNK_BYTES = 256 * 1024;
+/** From the end, where few lines are mostly wanted, blocks grow from the one to the other. */
+const FIRST_BLOCK_BYTES = 8 * 1024;
 const BLOCK_BYTES = 64 * 1024;
 /** A line longer than this is shown in pieces. */
 const LONGEST_LINE = 1024 * 1024;
@@ -132,8 +134,10 @@ export function* linesBackwards(fd: number, end: number, clock: LineClock): Gene
   /** The end of a line whose beginning is not read yet. */
   let rest: Buffer[] = [];
   let restBytes = 0;
+  let wanted = FIRST_BLOCK_BYTES;
   for (let at = end; at > 0; ) {
-    const size = Math.min(BLOCK_BYTES, at);
+    const size = Math.min(wanted, at);
+    wanted = Math.min(2 * wanted, BLOCK_BYTES);
     const block = Buffer.allocUnsafe(size);
     readSync(fd, block, 0, size, at - size);
     at -= size;

@@ -64,9 +64,7 @@ export class Stream {
   noteGap(text: string, cut: boolean): void {
     let inLine = cut;
     for (const { file } of this.writers) {
-      const quoted = file.noteGap((line) =>
-        this.#note(line === null ? text : `${text}; it had written of a line: ${line}`),
-      );
+      const quoted = file.noteGap(text, this.#note);
       inLine ||= quoted;
     }
     for (const forward of this.forwards) forward.note(text);

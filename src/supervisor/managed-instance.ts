@@ -42,6 +42,9 @@ export interface LastWords {
 /** Of one process: more are of no use to whoever reads them. */
 const MOST_ADDRESSES = 100;
 
+/** Begins a line in logs. */
+const KILLED = 'the supervisor was killed: what it had read and not yet written';
+
 const NO_WORDS: LastWords = { uncaught: null, stderr: [] };
 
 /** Drives one instance machine: feeds it events one at a time and performs its effects. */
@@ -110,13 +113,16 @@ export class ManagedInstance {
     this.#process =
       run &&
       this.#ports.launcher.adopt({ spec: this.#spec, slot: this.slot, run, held }, (event) => this.#onProcess(event));
-    if (!this.#process) return null;
+    if (!this.#process) {
+      if (run && !handedOver)
+        this.#ports.logs.noteGap(this.#spec, this.slot, `${KILLED}, or its app's last words, may be missing here`);
+      return null;
+    }
     this.#run = run;
     this.#env = instanceEnv(this.#spec, this.slot);
     try {
       this.#logs = this.#ports.logs.open(this.#spec, this.slot, pipes);
-      if (!handedOver)
-        this.#logs.noteGap('the supervisor was killed: what it had read and not yet written may be missing here');
+      if (!handedOver) this.#logs.noteGap(`${KILLED} may be missing here`);
       this.#watchLost();
     } catch {
       // It runs, and that comes first; its next run tells why there is no log.

@@ -135,6 +135,8 @@ export interface LogStore {
    * @throws Error when the files cannot be written; the message names the path.
    */
   readonly open: (spec: AppSpec, slot: Slot, pipes?: Pipes | null) => LogCapture;
+  /** Tells in the logs of an instance that something is missing, where there are no pipes to go on with. It never throws. */
+  readonly noteGap: (spec: AppSpec, slot: Slot, line: string) => void;
   /** Ends whatever holds pipes that other supervisors have left, those excepted that are kept; then removes them. */
   readonly sweep: (kept: readonly Pipes[]) => Promise<void>;
   /** Removes what was kept ready and not used. @returns when what was read is written, or the disk is too slow for that. */

@@ -32,7 +32,7 @@ describe('an option', () => {
     ['errFile', 'error_file', 'a.log', 'a.log'],
     ['combine_logs', 'merge_logs', true, true],
     ['logMaxSize', 'log_max_size', '10M', 10 * 1024 ** 2],
-    ['log_max_age', 'log_max_age', '7d', 604_800_000],
+    ['log_max_age', 'log_max_age', '90d', 7_776_000_000],
     ['log_retain', 'log_retain', 'all', 'all'],
     ['log_syslog', 'log_syslog', true, 'local'],
     ['log_syslog', 'log_syslog', 'udp://[::1]:514', 'udp://[::1]:514'],

@@ -233,6 +233,11 @@ class FakeLauncher implements Launcher {
 class FakeLogs implements LogStore {
   async close(): Promise<void> {}
 
+  readonly gaps: number[] = [];
+  readonly noteGap = (_spec: AppSpec, slot: Slot): void => {
+    this.gaps.push(slot.id);
+  };
+
   reopened = 0;
   readonly reopen = (): void => {
     this.reopened++;

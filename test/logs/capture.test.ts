@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { LogSpec } from '../../src/domain/app-spec.ts';
 import { logStore } from '../../src/logs/capture.ts';
@@ -323,6 +323,17 @@ describe('the next supervisor', () => {
       assert.deepEqual(lines, [`${stamp}a`, `${stamp}upkeep: ${KILLED}`, `${stamp}b`]);
     });
   }
+
+  test('tells of a gap where the app has ended too', async (t) => {
+    const { run, read, paths, store } = logs(t);
+    const slot = { id: 0, index: 0, wanted: 'up' } as const;
+    mkdirSync(dirname(paths.out));
+    writeFileSync(paths.out, 'a\nhalf');
+    store.noteGap(appSpec({ logs: paths }), slot, KILLED);
+    store.noteGap(appSpec({ logs: { out: join(run, 'none', 'x\0'), error: null } }), slot, KILLED);
+    assert.equal(read(), `a\nupkeep: ${KILLED}; it had written of a line: half\n`);
+    assert.equal(read(paths.error), `upkeep: ${KILLED}\n`);
+  });
 
   test('tells of a gap once in each file', async (t) => {
     const { store, run, open, read, paths, folder } = logs(t);
