@@ -19,6 +19,7 @@ import { systemClock } from '../platform/clock.ts';
 import { acquireLock, lockHolder } from '../platform/lock.ts';
 import { readProcesses } from '../platform/process-table.ts';
 import { makeHome, resolveHome, SHARED_SUPERVISOR, supervisorLedger, supervisorSocket } from '../protocol/home.ts';
+import { SMALL_HEAP } from '../protocol/small-heap.ts';
 import { removeStatus, STATUS_EVERY_MS, writeStatus } from '../protocol/status-file.ts';
 import { VERSION } from '../protocol/version.ts';
 import { standBy } from './stand-by.ts';
@@ -77,7 +78,7 @@ async function main(): Promise<void> {
     startSupervisor: (key, exec) => {
       // A cluster needs a primary on the app's own Node.js.
       const node = key === SHARED_SUPERVISOR || exec === '' ? process.execPath : exec;
-      const child = spawn(node, [join(__dirname, 'supervisor.cjs'), root, key], {
+      const child = spawn(node, [...SMALL_HEAP, join(__dirname, 'supervisor.cjs'), root, key], {
         detached: true,
         cwd: '/',
         env: {},
@@ -90,7 +91,7 @@ async function main(): Promise<void> {
         child.once('disconnect', resolve);
       });
     },
-    daemonCommand: [process.execPath, __filename, root, 'revived'],
+    daemonCommand: [process.execPath, ...SMALL_HEAP, __filename, root, 'revived'],
     writeStatus: (listing) => writeStatus(home, listing, Date.now()),
     resolveLinks: (path) => {
       try {

@@ -6,6 +6,7 @@ import { UpkeepError } from '../protocol/errors.ts';
 import { type Home, makeHome } from '../protocol/home.ts';
 import { type DaemonMethods, type Hello, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import type { Peer } from '../protocol/peer.ts';
+import { SMALL_HEAP } from '../protocol/small-heap.ts';
 import { connectPeer } from './connect.ts';
 
 /** Questions are answered within this time, or the daemon hangs. */
@@ -155,7 +156,7 @@ async function startDaemon(home: Home, daemonScript: string): Promise<void> {
   const log = openSync(home.daemonLog, 'a', 0o600);
   let child: ChildProcess;
   try {
-    child = spawn(process.execPath, [daemonScript, home.root], {
+    child = spawn(process.execPath, [...SMALL_HEAP, daemonScript, home.root], {
       detached: true,
       cwd: '/',
       env: {},
