@@ -45,7 +45,10 @@ async function main(): Promise<void> {
     }
   };
   // A bug ends the daemon and nothing else: a supervisor starts the next one.
-  process.on('uncaughtExceptionMonitor', (error) => log(`fatal: ${error.stack}`));
+  process.on('uncaughtExceptionMonitor', (error) => {
+    log(`fatal: ${error.stack}`);
+    process.send?.(error.message);
+  });
 
   const kept = launcher !== '';
   /** Apps are left alone by a stop that is only part of `unstartup`, which removes the launcher first. */
@@ -92,7 +95,7 @@ async function main(): Promise<void> {
       });
     },
     daemonCommand: [process.execPath, ...SMALL_HEAP, __filename, root, 'revived'],
-    writeStatus: (listing) => writeStatus(home, listing, Date.now()),
+    writeStatus: (listing) => writeStatus(home, listing, { wall: Date.now(), elapsed: systemClock.now() }),
     resolveLinks: (path) => {
       try {
         return realpathSync(path);

@@ -39,6 +39,7 @@ export class Journal {
   #writing: Promise<void> | null = null;
   #again: Promise<void> | null = null;
   #failure: string | null = null;
+  #writingSince: number | null = null;
 
   /**
    * @param read gives the state to be written, at the time of writing.
@@ -63,6 +64,11 @@ export class Journal {
   /** Whether what is on disk is older than what is wanted. */
   get isBehind(): boolean {
     return this.#failure !== null;
+  }
+
+  /** For how long the present write has been under way; 0 where none is. */
+  get writingMs(): number {
+    return this.#writingSince === null ? 0 : performance.now() - this.#writingSince;
   }
 
   /** What people should know of the list of apps, until it is mended. */
@@ -108,8 +114,10 @@ export class Journal {
 
   #next(): Promise<void> {
     if (!this.#writing) {
+      this.#writingSince = performance.now();
       this.#writing = this.#write().finally(() => {
         this.#writing = null;
+        this.#writingSince = null;
       });
       return this.#writing;
     }
