@@ -64,6 +64,7 @@ export class Daemon {
   #complete = true;
   #publishing = false;
   #publishMs = 0;
+  #isPublished = true;
 
   constructor(ports: DaemonPorts, registry: Registry, journal: Journal, dump: Dump, sampler: Sampler) {
     this.#ports = ports;
@@ -130,8 +131,11 @@ export class Daemon {
     const started = performance.now();
     try {
       this.#ports.writeStatus({ instances: this.list(), problems: this.problems });
+      this.#isPublished = true;
     } catch (error) {
-      this.#ports.log(`cannot write the status file: ${(error as Error).message}`);
+      // Then `list` asks this daemon.
+      if (this.#isPublished) this.#ports.log(`cannot write the status file: ${(error as Error).message}`);
+      this.#isPublished = false;
     }
     this.#publishMs = performance.now() - started;
   }

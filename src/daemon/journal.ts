@@ -3,7 +3,7 @@ import * as fs from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { AppRecord } from '../protocol/messages.ts';
-import { asidePath, type LoadedState, previousPath, stateText } from './state-file.ts';
+import { asidePath, checksumOf, type LoadedState, previousPath, stateText } from './state-file.ts';
 
 /** A disk that has not answered by then hangs; what was to be saved is tried again when it does. */
 const SAVE_MS = 15_000;
@@ -40,6 +40,8 @@ export class Journal {
   #again: Promise<void> | null = null;
   #failure: string | null = null;
   #writingSince: number | null = null;
+  /** The checksum of what is on disk, where that is known. */
+  #onDisk: string | null = null;
 
   /**
    * @param read gives the state to be written, at the time of writing.
@@ -59,6 +61,11 @@ export class Journal {
     this.#aside = loaded.aside;
     this.#disk = disk;
     this.#saveMs = saveMs;
+  }
+
+  /** What there is to be written now is what was read from the disk. */
+  isRead(): void {
+    this.#onDisk = checksumOf(stateText(this.#read()));
   }
 
   /** Whether what is on disk is older than what is wanted. */
@@ -132,18 +139,23 @@ export class Journal {
   async #write(): Promise<void> {
     const { rename, rm } = this.#disk;
     const temporary = `${this.#path}.tmp`;
+    const text = stateText(this.#read());
+    // Also where a disk is full or slow, what changes nothing needs none.
+    if (checksumOf(text) === this.#onDisk) return;
     try {
       await rm(temporary, { force: true });
-      await this.#writeSynced(temporary, stateText(this.#read()));
+      await this.#writeSynced(temporary, text);
     } catch (error) {
       // On a full disk, half a file is in the way of everything else.
       await rm(temporary, { force: true }).catch(() => {});
       throw error;
     }
+    this.#onDisk = null;
     if (this.#unreadable.length > 0) await this.#putAside();
     await rename(this.#path, previousPath(this.#path)).catch(ignoreMissing);
     await rename(temporary, this.#path);
     await this.#sync(dirname(this.#path));
+    this.#onDisk = checksumOf(text);
   }
 
   async #putAside(): Promise<void> {
