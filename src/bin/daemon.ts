@@ -19,6 +19,7 @@ import { systemClock } from '../platform/clock.ts';
 import { acquireLock, lockHolder } from '../platform/lock.ts';
 import { readProcesses } from '../platform/process-table.ts';
 import { makeHome, resolveHome, SHARED_SUPERVISOR, supervisorLedger, supervisorSocket } from '../protocol/home.ts';
+import { SMALL_HEAP } from '../protocol/small-heap.ts';
 import { removeStatus, STATUS_EVERY_MS, writeStatus } from '../protocol/status-file.ts';
 import { VERSION } from '../protocol/version.ts';
 import { standBy } from './stand-by.ts';
@@ -44,7 +45,10 @@ async function main(): Promise<void> {
     }
   };
   // A bug ends the daemon and nothing else: a supervisor starts the next one.
-  process.on('uncaughtExceptionMonitor', (error) => log(`fatal: ${error.stack}`));
+  process.on('uncaughtExceptionMonitor', (error) => {
+    log(`fatal: ${error.stack}`);
+    process.send?.(error.message);
+  });
 
   const kept = launcher !== '';
   /** Apps are left alone by a stop that is only part of `unstartup`, which removes the launcher first. */
@@ -77,7 +81,7 @@ async function main(): Promise<void> {
     startSupervisor: (key, exec) => {
       // A cluster needs a primary on the app's own Node.js.
       const node = key === SHARED_SUPERVISOR || exec === '' ? process.execPath : exec;
-      const child = spawn(node, [join(__dirname, 'supervisor.cjs'), root, key], {
+      const child = spawn(node, [...SMALL_HEAP, join(__dirname, 'supervisor.cjs'), root, key], {
         detached: true,
         cwd: '/',
         env: {},
@@ -90,8 +94,8 @@ async function main(): Promise<void> {
         child.once('disconnect', resolve);
       });
     },
-    daemonCommand: [process.execPath, __filename, root, 'revived'],
-    writeStatus: (listing) => writeStatus(home, listing, Date.now()),
+    daemonCommand: [process.execPath, ...SMALL_HEAP, __filename, root, 'revived'],
+    writeStatus: (listing) => writeStatus(home, listing, { wall: Date.now(), elapsed: systemClock.now() }),
     resolveLinks: (path) => {
       try {
         return realpathSync(path);

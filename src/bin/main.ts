@@ -4,6 +4,7 @@ import type { Context } from '../cli/command.ts';
 import { isTerminal } from '../cli/is-terminal.ts';
 import { forTerminal } from '../cli/render/plain.ts';
 import { Session } from '../client/session.ts';
+import { systemClock } from '../platform/clock.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import { type Home, resolveHome } from '../protocol/home.ts';
 import { closeHome } from '../protocol/own-home.ts';
@@ -77,7 +78,7 @@ export async function main(run: (argv: readonly string[], context: Context) => P
     connect: () => session.connect(),
     connectRunning: (anyProtocol) => session.connectRunning(anyProtocol),
     readStatus: () => {
-      const status = readStatus(context.home, Date.now());
+      const status = readStatus(context.home, { wall: Date.now(), elapsed: systemClock.now() });
       tell(status?.problems);
       return status?.instances ?? null;
     },

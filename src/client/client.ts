@@ -1,11 +1,13 @@
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SHORT_HINT, shortageOf } from '../domain/shortage.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import { type Home, makeHome } from '../protocol/home.ts';
+import { readLock } from '../protocol/lock-file.ts';
 import { type DaemonMethods, type Hello, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import type { Peer } from '../protocol/peer.ts';
+import { SMALL_HEAP } from '../protocol/small-heap.ts';
 import { connectPeer } from './connect.ts';
 
 /** Questions are answered within this time, or the daemon hangs. */
@@ -155,7 +157,7 @@ async function startDaemon(home: Home, daemonScript: string): Promise<void> {
   const log = openSync(home.daemonLog, 'a', 0o600);
   let child: ChildProcess;
   try {
-    child = spawn(process.execPath, [daemonScript, home.root], {
+    child = spawn(process.execPath, [...SMALL_HEAP, daemonScript, home.root], {
       detached: true,
       cwd: '/',
       env: {},
@@ -169,6 +171,8 @@ async function startDaemon(home: Home, daemonScript: string): Promise<void> {
   child.unref();
   await new Promise<void>((resolve, reject) => {
     child.once('error', (cause) => reject(notStarted(cause)));
+    // Its last words: on a full disk its log may not have them.
+    child.once('message', (problem) => reject(notStarted(new Error(String(problem)))));
     child.once('disconnect', () => setTimeout(resolve, child.exitCode === null ? 0 : 50));
   });
 }
@@ -197,8 +201,7 @@ function silent(pid: number | null, why: string): UpkeepError {
 /** Whom to name: the process that holds the daemon's lock, or held it. */
 function lockedBy(home: Home): number | null {
   try {
-    const { pid } = JSON.parse(readFileSync(home.daemonLock, 'utf8')) as { pid: number };
-    return pid;
+    return readLock(home.daemonLock).pid;
   } catch {
     return null;
   }

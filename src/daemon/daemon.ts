@@ -35,6 +35,9 @@ const RESUME_MS = 3000;
 const FIRST_START_AGAIN_MS = 500;
 const LONGEST_START_AGAIN_MS = 15_000;
 
+/** No disk takes so long, unless it is in trouble. */
+const UNDULY_MS = 2000;
+
 /** Deaths of a supervisor within this time make the next start wait longer. */
 const DEATHS_WINDOW_MS = 30_000;
 
@@ -61,6 +64,7 @@ export class Daemon {
   #complete = true;
   #publishing = false;
   #publishMs = 0;
+  #isPublished = true;
 
   constructor(ports: DaemonPorts, registry: Registry, journal: Journal, dump: Dump, sampler: Sampler) {
     this.#ports = ports;
@@ -127,8 +131,11 @@ export class Daemon {
     const started = performance.now();
     try {
       this.#ports.writeStatus({ instances: this.list(), problems: this.problems });
+      this.#isPublished = true;
     } catch (error) {
-      this.#ports.log(`cannot write the status file: ${(error as Error).message}`);
+      // Then `list` asks this daemon.
+      if (this.#isPublished) this.#ports.log(`cannot write the status file: ${(error as Error).message}`);
+      this.#isPublished = false;
     }
     this.#publishMs = performance.now() - started;
   }
@@ -358,6 +365,13 @@ export class Daemon {
   /** The Node.js that runs the supervisor with this key. */
   #execOf(key: string): string {
     return this.#registry.byKey(key)?.spec.program.exec ?? '';
+  }
+
+  /** What commands wait for that takes unduly long; null for nothing. */
+  get waitsFor(): string | null {
+    const { writingMs } = this.#journal;
+    if (writingMs < UNDULY_MS) return null;
+    return `the disk, which has not saved the list of apps for ${Math.round(writingMs / 1000)} s`;
   }
 
   /** What people should know besides the list of instances. */

@@ -3,7 +3,7 @@ import * as fs from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { AppRecord } from '../protocol/messages.ts';
-import { asidePath, type LoadedState, previousPath, stateText } from './state-file.ts';
+import { asidePath, checksumOf, type LoadedState, previousPath, stateText } from './state-file.ts';
 
 /** A disk that has not answered by then hangs; what was to be saved is tried again when it does. */
 const SAVE_MS = 15_000;
@@ -39,6 +39,9 @@ export class Journal {
   #writing: Promise<void> | null = null;
   #again: Promise<void> | null = null;
   #failure: string | null = null;
+  #writingSince: number | null = null;
+  /** The checksum of what is on disk, where that is known. */
+  #onDisk: string | null = null;
 
   /**
    * @param read gives the state to be written, at the time of writing.
@@ -60,9 +63,19 @@ export class Journal {
     this.#saveMs = saveMs;
   }
 
+  /** What there is to be written now is what was read from the disk. */
+  isRead(): void {
+    this.#onDisk = checksumOf(stateText(this.#read()));
+  }
+
   /** Whether what is on disk is older than what is wanted. */
   get isBehind(): boolean {
     return this.#failure !== null;
+  }
+
+  /** For how long the present write has been under way; 0 where none is. */
+  get writingMs(): number {
+    return this.#writingSince === null ? 0 : performance.now() - this.#writingSince;
   }
 
   /** What people should know of the list of apps, until it is mended. */
@@ -108,8 +121,10 @@ export class Journal {
 
   #next(): Promise<void> {
     if (!this.#writing) {
+      this.#writingSince = performance.now();
       this.#writing = this.#write().finally(() => {
         this.#writing = null;
+        this.#writingSince = null;
       });
       return this.#writing;
     }
@@ -124,18 +139,23 @@ export class Journal {
   async #write(): Promise<void> {
     const { rename, rm } = this.#disk;
     const temporary = `${this.#path}.tmp`;
+    const text = stateText(this.#read());
+    // Also where a disk is full or slow, what changes nothing needs none.
+    if (checksumOf(text) === this.#onDisk) return;
     try {
       await rm(temporary, { force: true });
-      await this.#writeSynced(temporary, stateText(this.#read()));
+      await this.#writeSynced(temporary, text);
     } catch (error) {
       // On a full disk, half a file is in the way of everything else.
       await rm(temporary, { force: true }).catch(() => {});
       throw error;
     }
+    this.#onDisk = null;
     if (this.#unreadable.length > 0) await this.#putAside();
     await rename(this.#path, previousPath(this.#path)).catch(ignoreMissing);
     await rename(temporary, this.#path);
     await this.#sync(dirname(this.#path));
+    this.#onDisk = checksumOf(text);
   }
 
   async #putAside(): Promise<void> {

@@ -14,5 +14,7 @@ export async function openState(path: string, log: (line: string) => void): Prom
   const loaded = await loadState(path);
   if (loaded.problem) log(loaded.problem);
   const registry = new Registry(loaded.apps);
-  return { registry, journal: new Journal(path, () => registry.apps, loaded), complete: loaded.complete };
+  const journal = new Journal(path, () => registry.apps, loaded);
+  if (loaded.complete) journal.isRead();
+  return { registry, journal, complete: loaded.complete };
 }

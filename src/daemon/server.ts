@@ -42,7 +42,12 @@ export function daemonConnections(daemon: Daemon, ready: Promise<void>, options:
     if (peers.size === 1 && underWay.size === 0) onIdle();
   };
   const handlers: Handlers = {
-    ping: () => ({ version: options.version, pid: process.pid, uptimeMs: Math.round(performance.now()) }),
+    ping: () => ({
+      version: options.version,
+      pid: process.pid,
+      uptimeMs: Math.round(performance.now()),
+      waitsFor: daemon.waitsFor,
+    }),
     list: () => {
       daemon.sample();
       return daemon.list();

@@ -19,6 +19,10 @@ export function stateText(apps: readonly AppRecord[]): string {
   return `${checksum(text)}\n${text}\n`;
 }
 
+export function checksumOf(text: string): string {
+  return text.slice(0, SUM_BYTES);
+}
+
 /** Where the generation before is kept. */
 export function previousPath(path: string): string {
   return `${path}.1`;

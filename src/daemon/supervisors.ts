@@ -235,15 +235,23 @@ export class Supervisors {
     await Promise.allSettled(left.map((key) => this.#link(key, execOf(key))));
     this.#closing = true;
     const links = await Promise.allSettled(this.#links.values());
+    let standing: unknown = null;
     const stopped = links.map(async (result) => {
       if (result.status === 'rejected') return 0;
-      // One that is gone must not end the wait for the others.
-      const { stopped } = await this.#request(result.value, 'shutdown', {}, 0).catch(() => ({ stopped: 0 }));
+      const { peer, closed } = result.value;
+      // One that is gone, or stands still, must not end the wait for the others.
+      const { stopped } = await this.#request(result.value, 'shutdown', {}, 0).catch((error: unknown) => {
+        if (peer.silent) standing = error;
+        return { stopped: 0 };
+      });
       // With its end go its socket and its lock, which would make the next daemon look for it.
-      await Promise.race([result.value.closed, sleep(GONE_MS, undefined, { ref: false })]);
+      if (!peer.silent) await Promise.race([closed, sleep(GONE_MS, undefined, { ref: false })]);
       return stopped;
     });
-    return (await Promise.all(stopped)).reduce((sum, count) => sum + count, 0);
+    const count = (await Promise.all(stopped)).reduce((sum, each) => sum + each, 0);
+    if (standing === null) return count;
+    this.#closing = false;
+    throw standing;
   }
 
   #link(key: string, exec: string): Promise<Link> {

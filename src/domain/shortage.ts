@@ -10,12 +10,12 @@ const SHORT_OF: Readonly<Record<string, string>> = {
 
 /** As programs that are run for something tell them. */
 const TOLD: readonly (readonly [RegExp, string])[] = [
-  [/No space left on device/, 'ENOSPC'],
-  [/Disk quota exceeded/, 'EDQUOT'],
-  [/Too many open files in system/, 'ENFILE'],
-  [/Too many open files/, 'EMFILE'],
-  [/Cannot allocate memory/, 'ENOMEM'],
-  [/Resource temporarily unavailable/, 'EAGAIN'],
+  [/No space left on device/i, 'ENOSPC'],
+  [/Disk quota exceeded/i, 'EDQUOT'],
+  [/Too many open files in system/i, 'ENFILE'],
+  [/Too many open files/i, 'EMFILE'],
+  [/Cannot allocate memory/i, 'ENOMEM'],
+  [/Resource temporarily unavailable/i, 'EAGAIN'],
 ];
 
 /** Stands in the reason of what failed for want of something. */

@@ -18,6 +18,10 @@ export function isFirstSinceBoot(path: string): boolean {
   const current = `${bootId()} ${readProcess(1)?.startTime}`;
   const before = existsSync(path) ? readFileSync(path, 'utf8') : '';
   if (before === current) return false;
-  writeFileSync(path, current, { mode: 0o600 });
+  try {
+    writeFileSync(path, current, { mode: 0o600 });
+  } catch {
+    // On a full disk it cannot be remembered, and is asked again.
+  }
   return true;
 }

@@ -6,9 +6,11 @@ import { bootId } from './boot-id.ts';
 /** It is rewritten when it has grown by this much, and to several times what it holds. */
 const SPARE_BYTES = 1024 * 1024;
 const SPARE_FACTOR = 4;
+/** Zeros stand beyond the last line, so that what comes next finds its place on a disk that is full by then. */
+const ROOM = Buffer.alloc(256 * 1024);
 
 /**
- * A file of lines, each with a key and the newest entry under it: appended at every change, as it must be on record
+ * A file of lines, each with a key and the newest entry under it: added at every change, as it must be on record
  * before anything else happens, and rewritten when most of it is old. Losing power loses it, and all that it tells of.
  */
 export function fileLedger(path: string): Ledger {
@@ -16,14 +18,25 @@ export function fileLedger(path: string): Ledger {
   const entries = new Map<string, string>();
   let fd: number | null = null;
   let bytes = 0;
+  let roomUntil = 0;
   let rewriteAt = 0;
 
+  const makeRoom = (file: number, at: number): void => {
+    roomUntil = at;
+    try {
+      roomUntil += writeSync(file, ROOM, 0, ROOM.length, at);
+    } catch {
+      // What comes next tells.
+    }
+  };
+
   const rewrite = (): void => {
-    const text = header + [...entries.values()].join('');
+    const text = Buffer.from(header + [...entries.values()].join(''));
     const next = `${path}.tmp`;
     const nextFd = openSync(next, 'w', 0o600);
     try {
-      writeAll(nextFd, text);
+      writeAll(nextFd, text, 0);
+      makeRoom(nextFd, text.length);
       renameSync(next, path);
     } catch (error) {
       closeSync(nextFd);
@@ -33,7 +46,7 @@ export function fileLedger(path: string): Ledger {
     }
     if (fd !== null) closeSync(fd);
     fd = nextFd;
-    bytes = Buffer.byteLength(text);
+    bytes = text.length;
     rewriteAt = bytes * SPARE_FACTOR + SPARE_BYTES;
   };
 
@@ -47,10 +60,13 @@ export function fileLedger(path: string): Ledger {
       const line = `${checksum(text)} ${text}\n`;
       if (entry === null) entries.delete(key);
       else entries.set(key, line);
-      if (fd === null || bytes + line.length > rewriteAt) return rewrite();
+      const buffer = Buffer.from(line);
+      const end = bytes + buffer.length;
+      if (fd === null || end > rewriteAt) return rewrite();
       try {
-        writeAll(fd, line);
-        bytes += line.length;
+        if (end > roomUntil) makeRoom(fd, bytes);
+        writeAll(fd, buffer, bytes);
+        bytes = end;
       } catch (error) {
         // A full disk, say, may have taken a part of the line: the next one begins a whole file.
         closeSync(fd);
@@ -81,9 +97,8 @@ function parseLine(line: string): [key: string, entry: unknown] {
   return JSON.parse(text) as [string, unknown];
 }
 
-function writeAll(fd: number, text: string): void {
-  const buffer = Buffer.from(text);
-  for (let at = 0; at < buffer.length; ) at += writeSync(fd, buffer, at);
+function writeAll(fd: number, buffer: Buffer, position: number): void {
+  for (let at = 0; at < buffer.length; ) at += writeSync(fd, buffer, at, buffer.length - at, position + at);
 }
 
 /** Of another boot nothing is left to know. A last line that is torn was never on record. */

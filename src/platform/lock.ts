@@ -1,4 +1,6 @@
-import { linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { shortageOf } from '../domain/shortage.ts';
+import { readLock } from '../protocol/lock-file.ts';
 import { readProcess } from './process-table.ts';
 
 /** Breaking a stale lock takes a moment; whoever holds on to that right for longer has died meanwhile. */
@@ -17,10 +19,18 @@ export function acquireLock(path: string): number | null {
   const mine = `${path}.${process.pid}`;
   // One that was left by a process with this pid may be the lock itself, under another name.
   rmSync(mine, { recursive: true, force: true });
-  writeFileSync(mine, JSON.stringify({ pid: process.pid, startTime: self?.startTime ?? '' }), { mode: 0o600 });
+  const text = JSON.stringify({ pid: process.pid, startTime: self?.startTime ?? '' });
+  let take = (): void => linkSync(mine, path);
+  try {
+    writeFileSync(mine, text, { mode: 0o600 });
+  } catch (error) {
+    if (shortageOf(error) === null) throw error;
+    // On a full disk there is room for a link that leads nowhere, if not for a file.
+    take = () => symlinkSync(text, path);
+  }
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      if (tryLink(mine, path)) return null;
+      if (isFirst(take)) return null;
       const holder = lockHolder(path);
       if (holder !== null) return holder;
       breakStale(path);
@@ -35,7 +45,7 @@ export function acquireLock(path: string): number | null {
 /** @returns the pid of a holder that is alive, or null. */
 export function lockHolder(path: string): number | null {
   try {
-    const { pid, startTime } = JSON.parse(readFileSync(path, 'utf8')) as { pid: number; startTime: string };
+    const { pid, startTime } = readLock(path);
     const stat = readProcess(pid);
     return stat && !stat.zombie && stat.startTime === startTime ? pid : null;
   } catch {
@@ -43,10 +53,10 @@ export function lockHolder(path: string): number | null {
   }
 }
 
-/** Link fails when the target is there: of many, one succeeds. */
-function tryLink(from: string, to: string): boolean {
+/** A link is not made where something is: of many, one succeeds. */
+function isFirst(take: () => void): boolean {
   try {
-    linkSync(from, to);
+    take();
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;

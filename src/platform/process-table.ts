@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import type { ProcessStat } from '../supervisor/ports.ts';
 import { withDescriptor } from './spare-descriptor.ts';
 
@@ -30,17 +30,17 @@ export function readProcesses(pids: readonly number[]): readonly ProcessStat[] {
   }
 }
 
-export function readAllProcesses(): readonly ProcessStat[] {
+/** @param except may be left out. */
+export function readAllProcesses(except: ReadonlySet<number> = new Set()): readonly ProcessStat[] {
   if (!linux) return runPs(['-A']);
-  return withDescriptor(() => readdirSync('/proc')).flatMap((entry) =>
-    /^\d+$/.test(entry) ? (readProcStat(Number(entry)) ?? []) : [],
-  );
+  const pids = withDescriptor(() => readdirSync('/proc')).filter((entry) => /^\d+$/.test(entry));
+  return pids.map(Number).flatMap((pid) => (except.has(pid) ? [] : (readProcStat(pid) ?? [])));
 }
 
 function readProcStat(pid: number): ProcessStat | null {
   let text: string;
   try {
-    text = withDescriptor(() => readFileSync(`/proc/${pid}/stat`, 'latin1'));
+    text = withDescriptor(() => readLine(`/proc/${pid}/stat`));
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
     if (GONE.has(code)) return null;
@@ -58,6 +58,19 @@ function readProcStat(pid: number): ProcessStat | null {
     cpuMs: (number(11) + number(12)) * TICK_MS,
     rssBytes: number(21) * PAGE_BYTES,
   };
+}
+
+/** Some fifty numbers, and a name of 64 bytes at most. */
+const line = Buffer.allocUnsafeSlow(4096);
+
+/** As readFileSync() takes 64 KiB for each file of unknown length, which adds up where many processes are looked at. */
+function readLine(path: string): string {
+  const fd = openSync(path, 'r');
+  try {
+    return line.toString('latin1', 0, readSync(fd, line, 0, line.length, 0));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** For macOS: one `ps` for any number of processes. */

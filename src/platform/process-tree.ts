@@ -9,11 +9,13 @@ const POLL_MS = 50;
  * one: it takes 30 us a process. An older one may not have yet what a main process left behind.
  */
 let table: readonly ProcessStat[] | null = null;
+/** The main processes of all trees. None of them is in another tree, so that of many instances few are looked at. */
+const mains = new Set<number>();
 
 function currentTable(): readonly ProcessStat[] {
   if (table) return table;
   try {
-    const rows = readAllProcesses();
+    const rows = readAllProcesses(mains);
     setImmediate(() => {
       table = null;
     });
@@ -26,7 +28,7 @@ function currentTable(): readonly ProcessStat[] {
 
 /** What a tree asks of the system. */
 export interface Processes {
-  /** All of them, as they were in this turn of the event loop. */
+  /** All of them, as they were in this turn of the event loop; main processes may be left out. */
   readonly all: () => readonly ProcessStat[];
   readonly one: (pid: number) => ProcessStat | null;
   readonly marked: (mark: string, rows: readonly ProcessStat[]) => readonly ProcessStat[];
@@ -63,6 +65,7 @@ export class ProcessTree {
     this.#groupIsOurs = ownGroup;
     this.#trace = trace;
     this.#startTime = processes.one(pid)?.startTime ?? '';
+    mains.add(pid);
   }
 
   /**
@@ -82,6 +85,7 @@ export class ProcessTree {
   /** The main process was reaped: its pid may be another's from now on. */
   mainExited(): void {
     this.#mainGone = true;
+    mains.delete(this.#pid);
     this.#checkGroup();
   }
 
@@ -125,7 +129,8 @@ export class ProcessTree {
       else children.set(row.ppid, [row]);
     }
     const members = new Set<ProcessStat>([
-      ...rows.filter((row) => this.#isMain(row) || this.#known.get(row.pid) === row.startTime),
+      ...(this.#mainLives() ? (children.get(this.#pid) ?? []) : []),
+      ...rows.filter((row) => this.#known.get(row.pid) === row.startTime),
       ...rows.filter((row) => this.#groupIsOurs && row.group === this.#pid),
       ...this.#inCgroup().flatMap((pid) => this.#processes.one(pid) ?? []),
       ...(mark === null ? [] : this.#processes.marked(mark, rows)),

@@ -101,7 +101,11 @@ export interface Outcome {
 
 /** Methods of the daemon. Selectors are targets as typed: a name, namespace, id, `all` or `/regex/`. */
 export interface DaemonMethods {
-  ping: { params: Record<string, never>; result: { version: string; pid: number; uptimeMs: number } };
+  ping: {
+    params: Record<string, never>;
+    /** `waitsFor`: what holds up operations for unduly long. */
+    result: { version: string; pid: number; uptimeMs: number; waitsFor: string | null };
+  };
   list: { params: Record<string, never>; result: readonly InstanceView[] };
   describe: { params: { selectors: readonly string[] }; result: readonly AppView[] };
   /** Registers new apps and starts them; an app that exists gets the new spec, by restart or reload. */

@@ -910,3 +910,13 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.ok(holds());
 }
+
+test('kill says which supervisor stands still, and ends the others', async (t) => {
+  const box = new Box(t);
+  const daemon = await box.daemon();
+  await start(daemon, appSpec({ name: 'a' }), clusterSpec({ name: 'c' }));
+  box.machine.shared.stop();
+  const cluster = box.machine.clusterSupervisor;
+  await assert.rejects(daemon.kill(), { code: 'SUPERVISOR_LOST', message: /process 1, does not answer/ });
+  assert.deepEqual([cluster.ended, box.machine.shared.ended], [true, false]);
+});

@@ -42,7 +42,7 @@ export class FakeSupervisor {
       },
     });
     this.#peers.push(peer);
-    const daemon = new Peer(near, handlers);
+    const daemon = new Peer(near, { ...handlers, beatMs: 20 });
     peer.hello({ role: 'supervisor', version: this.version, protocol: this.protocol, pid: 1 });
     return daemon;
   }
@@ -51,6 +51,11 @@ export class FakeSupervisor {
   die(): void {
     this.ended = true;
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Stands still as by SIGSTOP: it does not even say that it lives. */
+  stop(): void {
+    for (const socket of this.#sockets) socket.pause();
   }
 
   /** The daemon is gone, the supervisor is not. */

@@ -16,7 +16,7 @@ import type { Random } from './random.ts';
 
 /** To take a damaged lock over takes some milliseconds. */
 const LOCKS = 0.02;
-const NOW = 1_000_000;
+const NOW = { wall: 1_700_000_000_000, elapsed: 1_000_000 };
 
 export interface StateFiles {
   readonly newest: Buffer;

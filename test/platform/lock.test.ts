@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { acquireLock } from '../../src/platform/lock.ts';
@@ -66,6 +66,16 @@ function tests(): void {
       assert.equal(acquireLock(path), process.ppid);
       assert.equal(readFileSync(path, 'utf8'), held);
       assert.deepEqual(readdirSync(join(path, '..')), ['daemon.lock']);
+    });
+
+    test('reads a link as well, which is what a full disk has room for', (t) => {
+      const path = lockPath(t);
+      symlinkSync(JSON.stringify({ pid: process.ppid, startTime: startTime(process.ppid) }), path);
+      assert.equal(acquireLock(path), process.ppid);
+      rmSync(path);
+      symlinkSync(STALE, path);
+      assert.equal(acquireLock(path), null);
+      assert.match(readFileSync(path, 'utf8'), new RegExp(`"pid":${process.pid}\\b`));
     });
 
     for (const [what, content] of [

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fixture } from '../e2e/harness.ts';
 import { startLoad } from '../e2e/requests.ts';
 import { until } from '../e2e/until.ts';
+import { startCounter } from './counter.ts';
 import { daemonOf, type PressureBox, pressureBox } from './pressure.ts';
 
 /** Stops a process, which then answers nothing and holds on to all that it has. @returns what lets it go on. */
@@ -19,20 +19,6 @@ function stop(box: PressureBox, pid: number): () => void {
   process.kill(pid, 'SIGSTOP');
   box.atEnd(goOn);
   return goOn;
-}
-
-/** An app that says how far it has come, also while nobody reads what it prints. */
-async function startCounter(box: PressureBox): Promise<() => number> {
-  const path = join(box.cwd, 'count');
-  await box.ok('start', fixture('counts-lines.js'), '--name', 'counter', '--', path);
-  let last = 0;
-  const count = () => {
-    // It may be about to write it.
-    last = Math.max(last, Number(readFileSync(path, { encoding: 'utf8', flag: 'a+' })));
-    return last;
-  };
-  await until(() => count() > 0, 'the first line');
-  return count;
 }
 
 /** All lines of the log, each once and in order. */

@@ -7,7 +7,9 @@ import { readStatus, removeStatus, STATUS_EVERY_MS, writeStatus } from '../../sr
 import { tempFolder } from '../fakes/temp-folder.ts';
 
 const linux = { skip: process.platform === 'linux' ? false : 'needs /proc' };
-const NOW = 1_000_000;
+const NOW = { wall: 1_700_000_000_000, elapsed: 1_000_000 };
+/** Some time later, with the wall clock set by something besides. */
+const later = (ms: number, setBy = 0) => ({ wall: NOW.wall + ms + setBy, elapsed: NOW.elapsed + ms });
 const LISTING = { instances: [], problems: ['a disk is full'] };
 
 function madeHome(t: TestContext): Home {
@@ -20,9 +22,13 @@ test('what a daemon that lives wrote lately is believed', linux, (t) => {
   const home = madeHome(t);
   assert.equal(readStatus(home, NOW), null, 'nothing was written');
   writeStatus(home, LISTING, NOW);
-  assert.deepEqual(readStatus(home, NOW + STATUS_EVERY_MS), LISTING);
-  assert.equal(readStatus(home, NOW + 2 * STATUS_EVERY_MS), null, 'its daemon hangs');
-  assert.equal(readStatus(home, NOW - 1), null, 'the clock was set back');
+  assert.deepEqual(readStatus(home, later(STATUS_EVERY_MS)), LISTING);
+  assert.equal(readStatus(home, later(2 * STATUS_EVERY_MS)), null, 'its daemon hangs');
+  assert.equal(readStatus(home, later(-1)), null, 'of another start of the machine');
+  for (const setBy of [3_600_000, -3_600_000]) {
+    assert.equal(readStatus(home, later(1000, setBy)), null, 'its times are wrong: the clock was set');
+    assert.equal(readStatus(home, later(2 * STATUS_EVERY_MS, setBy)), null, 'and that does not make it new');
+  }
   removeStatus(home);
   assert.equal(readStatus(home, NOW), null);
 });

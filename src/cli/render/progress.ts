@@ -5,21 +5,29 @@ import type { Output } from '../command.ts';
 /** Shorter work shows nothing; longer work shows where it stands, this often. */
 const EVERY_MS = 400;
 
-/** Shows on a terminal how many instances are in which state, while an operation runs. */
+/** So long an operation may take before it is asked what holds it up. */
+const HELD_UP_MS = 3000;
+
+/** Shows on a terminal how many instances are in which state, while an operation runs; and says what holds it up. */
 export async function withProgress<T>(out: Output, client: Client, operation: Promise<T>): Promise<T> {
-  if (!out.isTerminal) return operation;
   const show = async (): Promise<void> => {
     // What fails here fails in the operation too, and is told there.
     const views = await client.call('list', {}).catch(() => []);
     if (!over) out.status(summary(views));
   };
+  const ask = async (): Promise<void> => {
+    const { waitsFor = null } = await client.call('ping', {}).catch(() => ({ waitsFor: null }));
+    if (waitsFor !== null && !over) out.problem(`upkeep: waits for ${waitsFor}`);
+  };
   let over = false;
-  const timer = setInterval(() => void show(), EVERY_MS);
+  const timer = out.isTerminal ? setInterval(() => void show(), EVERY_MS) : undefined;
+  const asking = setTimeout(() => void ask(), HELD_UP_MS);
   try {
     return await operation;
   } finally {
     over = true;
     clearInterval(timer);
+    clearTimeout(asking);
     out.status('');
   }
 }
