@@ -172,7 +172,7 @@ async function startDaemon(home: Home, daemonScript: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     child.once('error', (cause) => reject(notStarted(cause)));
     // Its last words: on a full disk its log may not have them.
-    child.once('message', (problem) => reject(notStarted(new Error(String(problem)))));
+    child.once('message', (problem) => reject(notStarted(new Error(problem as string))));
     child.once('disconnect', () => setTimeout(resolve, child.exitCode === null ? 0 : 50));
   });
 }

@@ -106,14 +106,14 @@ class FileCapture implements LogCapture {
       this.pipes = pipes ?? { out: fifos.take(), err: fifos.take() };
       if (pipes) this.#goOn(pipes);
       this.#outReader = new FifoReader(this.pipes.out, (bytes) => {
+        this.#outReader.mark(bytes[bytes.length - 1] !== NEWLINE);
         this.#out.push(bytes);
-        this.#outReader.mark(this.#out.holds && bytes[bytes.length - 1] !== NEWLINE);
         for (const watch of this.#watching) watch.out.push(bytes);
       });
       this.#errReader = new FifoReader(this.pipes.err, (bytes) => {
+        this.#errReader.mark(bytes[bytes.length - 1] !== NEWLINE);
         this.#tail.push(bytes);
         this.#err.push(bytes);
-        this.#errReader.mark(this.#err.holds && bytes[bytes.length - 1] !== NEWLINE);
         for (const watch of this.#watching) watch.err.push(bytes);
       });
     } catch (error) {
@@ -138,6 +138,8 @@ class FileCapture implements LogCapture {
   drain(): void {
     this.#outReader.drain();
     this.#errReader.drain();
+    this.#outReader.mark(false);
+    this.#errReader.mark(false);
     this.#out.flush();
     this.#err.flush();
   }

@@ -131,7 +131,7 @@ export class FifoReader {
     }
   }
 
-  /** Whether the last reader had read a part of a line that it still held. */
+  /** Whether the last reader has read up to the middle of a line. */
   get isMarked(): boolean {
     return this.#marked;
   }

@@ -31,8 +31,6 @@ export interface Format {
   readonly push: (bytes: Buffer) => void;
   /** The writer has ended: so does its last line. */
   readonly flush: () => void;
-  /** Whether it keeps unfinished lines to itself. */
-  readonly holds: boolean;
   /** Gives away what it holds of a line, for another process to go on with. */
   readonly take: () => Buffer;
   readonly goOn: (held: Buffer) => void;
@@ -54,7 +52,7 @@ export function formatOf(origin: Origin, emit: Emit, now: () => number): Format 
   const { type, dateFormat } = origin.spec.logs;
   if (type === 'json') return new JsonFormat(origin, emit, now);
   if (dateFormat !== null) return new TimeFormat(dateFormat, emit, now);
-  return { holds: false, push: emit, flush: () => {}, take: () => NOTHING, goOn: () => {}, setSpec: () => {} };
+  return { push: emit, flush: () => {}, take: () => NOTHING, goOn: () => {}, setSpec: () => {} };
 }
 
 /** Makes lines of upkeep's own, as the logs of this spec have their lines. Not in the area: it may be in use. */
@@ -82,7 +80,6 @@ function stampOf(dateFormat: string, at: number): string {
 
 /** Begins each line with the time. Bytes are passed on at once, unfinished lines too. */
 class TimeFormat implements Format {
-  readonly holds = false;
   readonly #stamp: (now: number) => Buffer;
   readonly #emit: Emit;
   readonly #now: () => number;
@@ -146,7 +143,6 @@ const LONGEST_ESCAPE = 6;
 
 /** Makes each line an object of JSON. A line that is one keeps its fields. */
 class JsonFormat implements Format {
-  readonly holds = true;
   readonly #origin: Origin;
   readonly #emit: Emit;
   readonly #splitter: LineSplitter;

@@ -100,17 +100,14 @@ export class LogFile {
    * Something is missing here; said once.
    * @param text says so; it stands in place of a line that is unfinished, and quotes it.
    * @param note makes it a line of upkeep's own.
-   * @returns whether a line was unfinished.
    */
-  noteGap(text: string, note: (text: string) => Buffer): boolean {
+  noteGap(text: string, note: (text: string) => Buffer): void {
     // By another stream, or another instance.
-    if (this.#gapNoted) return false;
+    if (this.#gapNoted) return;
     this.#gapNoted = true;
-    const { inLine } = this.#file;
     this.#open = null;
-    if (inLine) this.#file.replaceLine((unfinished) => note(`${text}; it had written of a line: ${unfinished}`));
-    else this.append(note(text), null);
-    return inLine;
+    if (!this.#file.inLine) this.append(note(text), null);
+    else this.#file.replaceLine((unfinished) => note(`${text}; it had written of a line: ${unfinished}`));
   }
 
   /** Ends the line that this writer has begun. */

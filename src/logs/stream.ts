@@ -29,11 +29,6 @@ export class Stream {
     this.#format = formatOf(origin, emit, now);
   }
 
-  /** Whether an unfinished line is held in memory. */
-  get holds(): boolean {
-    return this.#format.holds || this.writers.some(({ file }) => file.wholeLines);
-  }
-
   /** @param bytes only valid during the call. */
   push(bytes: Buffer): void {
     const rest = this.#headless === null ? bytes : this.#quote(bytes, this.#headless);
@@ -60,15 +55,11 @@ export class Stream {
     for (const forward of this.forwards) forward.note(text);
   }
 
-  /** @param cut whether the stream stood within a line. */
+  /** @param cut whether what comes begins within a line. */
   noteGap(text: string, cut: boolean): void {
-    let inLine = cut;
-    for (const { file } of this.writers) {
-      const quoted = file.noteGap(text, this.#note);
-      inLine ||= quoted;
-    }
+    for (const { file } of this.writers) file.noteGap(text, this.#note);
     for (const forward of this.forwards) forward.note(text);
-    if (inLine) this.#headless = [];
+    if (cut) this.#headless = [];
   }
 
   /** Gives away what it holds, for another process to go on with. */

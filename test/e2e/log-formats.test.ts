@@ -85,9 +85,7 @@ const KILLED: readonly (readonly [format: string, chunk: number, flags: readonly
 ];
 for (const [format, chunk, flags] of KILLED) {
   const what = 'a supervisor that is killed under load: nothing is doubled or torn, one chunk at most is lost and told';
-  // Seen once in many runs: docs/status.md.
-  const todo = format === 'plain' && 'the rest of a line that was cut may stand alone';
-  test(`${what}; ${format}, writes of ${chunk || 'a line'}`, { todo }, async (t) => {
+  test(`${what}; ${format}, writes of ${chunk || 'a line'}`, async (t) => {
     const box = await sandbox(t);
     const limits = ['--log-max-size', '2M', '--log-retain', 'all', '--no-log-compress'];
     const app = ['start', fixture('writes-lines.js'), '--name', 'app', ...limits, ...flags];

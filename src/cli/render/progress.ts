@@ -16,8 +16,9 @@ export async function withProgress<T>(out: Output, client: Client, operation: Pr
     if (!over) out.status(summary(views));
   };
   const ask = async (): Promise<void> => {
-    const { waitsFor = null } = await client.call('ping', {}).catch(() => ({ waitsFor: null }));
-    if (waitsFor !== null && !over) out.problem(`upkeep: waits for ${waitsFor}`);
+    const { waitsFor } = await client.call('ping', {}).catch(() => ({ waitsFor: null }));
+    // An older daemon does not tell.
+    if (waitsFor && !over) out.problem(`upkeep: waits for ${waitsFor}`);
   };
   let over = false;
   const timer = out.isTerminal ? setInterval(() => void show(), EVERY_MS) : undefined;
