@@ -27,8 +27,11 @@ import {
   supervisorSocket,
 } from '../protocol/home.ts';
 import { VERSION } from '../protocol/version.ts';
-import { serveSupervisor } from '../supervisor/server.ts';
+import { type SupervisorServer, serveSupervisor } from '../supervisor/server.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
+
+/** A daemon that is gone may be so because all of upkeep is told to end: this process is told, too, within this time. */
+const REVIVE_AFTER_MS = 20;
 
 /** Until a daemon that was started connects, this long is waited before the next try. */
 const REVIVE_AGAIN_MS = 3000;
@@ -42,8 +45,10 @@ process.title = `upkeep supervisor ${key} ${root}`;
 // Cluster workers would inherit it all; each gets its own environment instead.
 for (const name of Object.keys(process.env)) delete process.env[name];
 leaveCgroup();
-// Ends by command only: a signal meant for a terminal's process group must not take the apps along.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+// A signal meant for a terminal's process group must not take the apps along.
+for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
+// A machine that goes down sends it to all.
+process.on('SIGTERM', () => void serving.then((server) => server.terminate()));
 process.on('SIGUSR2', () => supervisor.reopenLogs());
 
 const holder = acquireLock(supervisorLock(home, key));
@@ -82,25 +87,29 @@ const supervisor = new Supervisor(
   (changed) => broadcast('changed', changed),
 );
 
-let reviving: NodeJS.Timeout | null = null;
+let reviving: NodeJS.Timeout | undefined;
+const stopReviving = (): void => clearTimeout(reviving);
 
-void main();
+const serving = main();
 
-async function main(): Promise<void> {
+async function main(): Promise<SupervisorServer> {
   await supervisor.resume();
   const server = await serveSupervisor(supervisor, {
     socketPath: supervisorSocket(home, key),
     version: VERSION,
     complain,
-    onAdopted: () => {
-      if (reviving) clearInterval(reviving);
-      reviving = null;
-    },
+    onAdopted: stopReviving,
     onOrphaned: (daemonCommand) => {
-      const revive = () => startDaemon(daemonCommand);
-      revive();
-      reviving ??= setInterval(revive, REVIVE_AGAIN_MS);
+      const reviveAfter = (ms: number): void => {
+        reviving = setTimeout(() => {
+          startDaemon(daemonCommand);
+          reviveAfter(REVIVE_AGAIN_MS);
+        }, ms);
+      };
+      stopReviving();
+      reviveAfter(REVIVE_AFTER_MS);
     },
+    onTerminating: stopReviving,
     onShutdown: () => {
       for (const path of [supervisorSocket(home, key), supervisorLock(home, key), attachPath])
         rmSync(path, { force: true });
@@ -111,6 +120,7 @@ async function main(): Promise<void> {
   broadcast = server.broadcast;
   // Tells the daemon that started this process that the socket is there.
   if (process.send) process.disconnect();
+  return server;
 }
 
 /** Several supervisors may do so at once: the daemon's lock lets one of them through. */

@@ -40,6 +40,8 @@ const UNDULY_MS = 2000;
 
 /** Deaths of a supervisor within this time make the next start wait longer. */
 const DEATHS_WINDOW_MS = 30_000;
+const FIRST_REVIVAL_MS = 20;
+const LAST_REVIVAL_MS = 1000;
 
 /** The control plane: what is wanted, and commands. It may die at any time; see docs/architecture.md. */
 export class Daemon {
@@ -649,7 +651,7 @@ export class Daemon {
     const now = this.#ports.elapsed();
     const deaths = (this.#deaths.get(key) ?? []).filter((at) => now - at < DEATHS_WINDOW_MS);
     this.#deaths.set(key, [...deaths, now]);
-    await sleep(Math.min(20 * 4 ** deaths.length, DEATHS_WINDOW_MS / 2));
+    await sleep(Math.min(FIRST_REVIVAL_MS * 2 ** deaths.length, LAST_REVIVAL_MS));
     try {
       await this.#supervisors.revive(key, this.#execOf(key));
     } catch (error) {

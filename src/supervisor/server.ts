@@ -11,6 +11,8 @@ const SUCCESSOR_MS = 15_000;
 
 export interface SupervisorServer {
   readonly broadcast: (event: string, data: unknown) => void;
+  /** Stops all apps, then this process. They are wanted still: a daemon that runs starts them again. */
+  readonly terminate: () => Promise<void>;
 }
 
 export interface ServerOptions {
@@ -20,6 +22,7 @@ export interface ServerOptions {
   readonly onAdopted: () => void;
   /** The daemon's connection ended although it did not say that it would. */
   readonly onOrphaned: (daemonCommand: readonly string[]) => void;
+  readonly onTerminating: () => void;
   readonly onShutdown: () => void;
   /** Everything is left to the next supervisor. */
   readonly onHandedOver: () => void;
@@ -98,6 +101,13 @@ export async function serveSupervisor(supervisor: Supervisor, options: ServerOpt
   return {
     broadcast: (event, data) => {
       for (const peer of peers) peer.notify(event, data);
+    },
+    terminate: async () => {
+      if (shuttingDown) return;
+      shuttingDown = true;
+      options.onTerminating();
+      await supervisor.shutdown();
+      options.onShutdown();
     },
   };
 }
