@@ -244,18 +244,21 @@ export const COMMANDS: readonly Command[] = [
     name: 'id',
     args: '<target>',
     summary: 'print ids',
+    options: [JSON_OUTPUT],
     load: async () => (await import('./commands/identify.ts')).id,
   },
   {
     name: 'pid',
     args: '[target]',
     summary: 'print pids; the one of the daemon without a target',
+    options: [JSON_OUTPUT],
     load: async () => (await import('./commands/identify.ts')).pid,
   },
   {
     name: 'env',
     args: '<id>',
     summary: 'print the environment of an instance, secrets included',
+    options: [JSON_OUTPUT],
     load: async () => (await import('./commands/identify.ts')).env,
   },
   {

@@ -28,7 +28,7 @@ export const LOOKING_COMMANDS: readonly Command[] = [
   {
     name: 'ping',
     summary: 'is the daemon there?',
-    options: [['--wait <seconds>', 'wait until it is there and has started all that was wanted']],
+    options: [['--wait <seconds>', 'wait until it is there and has started all that was wanted'], JSON_OUTPUT],
     load: async () => (await import('./commands/daemon.ts')).ping,
   },
 ];

@@ -92,16 +92,14 @@ function changesBetween(from: AppSpec, to: AppSpec): readonly Change[] {
   ];
 }
 
-/** @returns such as `+ADDED -REMOVED ~CHANGED`. */
+/** @returns such as `+ADDED ~CHANGED -REMOVED`. */
 function changedNames(from: AppSpec['env'], to: AppSpec['env']): string {
-  const names = [...new Set([...Object.keys(from), ...Object.keys(to)])].toSorted();
-  return names
-    .flatMap((name) => {
-      if (from[name] === to[name]) return [];
-      if (from[name] === undefined) return `+${name}`;
-      return to[name] === undefined ? `-${name}` : `~${name}`;
-    })
-    .join(' ');
+  const names = [...new Set([...Object.keys(to), ...Object.keys(from)])].toSorted();
+  const added = names.filter((name) => from[name] === undefined).map((name) => `+${name}`);
+  const removed = names.filter((name) => to[name] === undefined).map((name) => `-${name}`);
+  const both = names.filter((name) => from[name] !== undefined && to[name] !== undefined);
+  const changed = both.filter((name) => from[name] !== to[name]).map((name) => `~${name}`);
+  return [...added, ...changed, ...removed].join(' ');
 }
 
 /** Where it runs, links resolved. */

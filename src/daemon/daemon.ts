@@ -1,15 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type AppSpec, MOST_INSTANCES, programToRun } from '../domain/app-spec.ts';
 import { type InstanceState, pidOf } from '../domain/instance.ts';
 import { withCallerEnv } from '../domain/instance-env.ts';
 import { logPaths } from '../domain/log-paths.ts';
-import { inRelease } from '../domain/release.ts';
 import type { Sampler } from '../metrics/sampler.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type {
   ApplyParams,
   AppRecord,
-  AppSnapshot,
   AppView,
   InstanceSnapshot,
   InstanceView,
@@ -22,26 +19,15 @@ import type {
 } from '../protocol/messages.ts';
 import type { Dump } from './dump.ts';
 import type { Journal } from './journal.ts';
+import { Keeper } from './keeper.ts';
 import type { DaemonPorts } from './ports.ts';
 import type { Place, Registry } from './registry.ts';
 import { Schedule } from './schedule.ts';
-import { Supervisors, supervisorKeyOf } from './supervisors.ts';
-
-const NOT_STARTED: InstanceState = { kind: 'stopped', reason: 'not started yet' };
-
-const RESUME_MS = 3000;
-
-/** Between two tries to start what wants for a supervisor: each wait is twice the one before. */
-const FIRST_START_AGAIN_MS = 500;
-const LONGEST_START_AGAIN_MS = 15_000;
+import { type Supervisors, supervisorKeyOf } from './supervisors.ts';
+import { Wanted } from './wanted.ts';
 
 /** No disk takes so long, unless it is in trouble. */
 const UNDULY_MS = 2000;
-
-/** Deaths of a supervisor within this time make the next start wait longer. */
-const DEATHS_WINDOW_MS = 30_000;
-const FIRST_REVIVAL_MS = 20;
-const LAST_REVIVAL_MS = 1000;
 
 /** The control plane: what is wanted, and commands. It may die at any time; see docs/architecture.md. */
 export class Daemon {
@@ -49,21 +35,11 @@ export class Daemon {
   readonly #registry: Registry;
   readonly #journal: Journal;
   readonly #dump: Dump;
+  readonly #wanted: Wanted;
+  readonly #keeper: Keeper;
   readonly #supervisors: Supervisors;
   readonly #sampler: Sampler;
   readonly #schedule: Schedule;
-  /** When supervisors died lately, by key. */
-  readonly #deaths = new Map<string, readonly number[]>();
-  /** Keys of apps whose last reload failed: it is not wanted any more. */
-  readonly #failedReloads = new Set<string>();
-  #adopting: Promise<readonly AppSnapshot[]> | null = null;
-  /** What should run and could not be started, for want of a supervisor, by id: and why. */
-  readonly #unstarted = new Map<number, string>();
-  /** In milliseconds of `elapsed`. */
-  #startAgainAt = 0;
-  #startAgainMs = 0;
-  #startsAgain = false;
-  #complete = true;
   #publishing = false;
   #publishMs = 0;
   #isPublished = true;
@@ -74,12 +50,10 @@ export class Daemon {
     this.#journal = journal;
     this.#dump = dump;
     this.#sampler = sampler;
-    this.#supervisors = new Supervisors(ports, {
-      lost: (key, instances) => void this.#recover(key, instances),
-      found: (apps) => void this.#resumeLate(apps),
-      unstarted: (ids, reason) => this.#startLater(ids, reason),
-      changed: () => this.#publishSoon(),
-    });
+    this.#wanted = new Wanted(ports, registry, journal, () => this.#plan());
+    const on = { publish: () => this.publish(), changed: () => this.#publishSoon() };
+    this.#keeper = new Keeper(ports, registry, this.#wanted, on);
+    this.#supervisors = this.#keeper.supervisors;
     this.#schedule = new Schedule(ports.now, (key) => void this.#replaceByCron(key));
     this.#plan();
   }
@@ -89,43 +63,7 @@ export class Daemon {
    * @param complete false where the list of apps may lack some: then what runs is taken in, not ended.
    */
   async resume(complete = true): Promise<void> {
-    this.#complete = complete;
-    await this.#takeOver(await this.#adopt());
-    const missing = this.#startMissing((id) => !this.#supervisors.instance(id));
-    // Nobody waits until all that was wanted before a reboot is up.
-    await Promise.race([missing, sleep(RESUME_MS, null, { ref: false })]);
-  }
-
-  /** A supervisor that stood still goes on, with these apps; or is gone after all. */
-  async #resumeLate(running: readonly AppSnapshot[]): Promise<void> {
-    await this.#takeOver(running);
-    await this.#startMissing((id) => !this.#supervisors.instance(id));
-    this.publish();
-  }
-
-  /** Brings what runs in line with what is wanted. */
-  async #takeOver(running: readonly AppSnapshot[]): Promise<void> {
-    if (!this.#complete && running.length > 0) {
-      for (const { app, instances } of running) {
-        const slots = app.slots.filter(({ id }) => instances.some((instance) => instance.id === id));
-        if (slots.length > 0) this.#registry.takeIn({ ...app, spec: { ...app.spec, instances: slots.length }, slots });
-      }
-      await this.#saveAfterwards();
-    }
-    for (const { app, instances } of running) {
-      const wanted = this.#registry.byKey(app.key);
-      const unwanted = instances.map(({ id }) => id).filter((id) => !wanted?.slots.some((slot) => slot.id === id));
-      if (unwanted.length > 0) await this.#supervisors.run({ kind: 'delete', apps: [app], ids: unwanted });
-      // What serves now is the truth, should a change have been cut short.
-      if (wanted) this.#registry.restore({ ...wanted, spec: { ...app.spec, instances: wanted.slots.length } });
-      else await this.#supervisors.retire(supervisorKeyOf(app));
-      const down = instances
-        .map(({ id }) => id)
-        .filter((id) => wanted?.slots.some((slot) => slot.id === id && slot.wanted === 'down'));
-      // A stop that was journalled, and cut short.
-      const record = this.#registry.byKey(app.key);
-      if (record && down.length > 0) await this.#supervisors.run({ kind: 'stop', apps: [record], ids: down });
-    }
+    await this.#keeper.resume(complete);
   }
 
   /** Writes what `list` shows, as after every operation, so that the next command sees what this one did. */
@@ -171,12 +109,12 @@ export class Daemon {
 
     const fresh = specs.filter(({ name }) => !this.#registry.byName(name));
     const known = specs.filter(({ name }) => this.#registry.byName(name));
-    const added = fresh.map((spec) => this.#registry.add(this.#inRelease(spec), this.#ports.now(), origin));
+    const added = fresh.map((spec) => this.#registry.add(this.#wanted.inRelease(spec), this.#ports.now(), origin));
     const outcomes = [
       this.#startNew(added),
       ...known.map((spec) => {
         if (origin !== undefined) this.#registry.note(this.#registry.byName(spec.name)?.key ?? '', { origin });
-        return this.#change(this.#inRelease(spec), existing === 'reload' ? 'reload' : 'restart', canaryMs);
+        return this.#change(this.#wanted.inRelease(spec), existing === 'reload' ? 'reload' : 'restart', canaryMs);
       }),
     ];
     // All have come to their end before the first failure is told.
@@ -194,20 +132,20 @@ export class Daemon {
       case 'reload': {
         const apps = before.map((app) => {
           const { key } = app;
-          const spec = this.#withNode(app);
-          this.#registry.update(key, this.#inRelease(env ? withCallerEnv(spec, env) : spec));
+          const spec = this.#keeper.withNode(app);
+          this.#registry.update(key, this.#wanted.inRelease(env ? withCallerEnv(spec, env) : spec));
           return this.#registry.want(key, ids, 'up');
         });
-        await this.#save(() => this.#putBack(before));
+        await this.#wanted.save(() => this.#wanted.putBack(before));
         const outcomes = await this.#supervisors.run({ kind, apps, ids, canaryMs, sparesReload });
-        if (kind === 'reload') await this.#undoFailed(before, outcomes);
-        await this.#remember(before, outcomes);
+        await this.#wanted.undo(kind, before, outcomes);
+        await this.#wanted.remember(before, outcomes);
         return outcomes;
       }
       case 'stop':
       case 'reset': {
         const apps = kind === 'stop' ? before.map(({ key }) => this.#registry.want(key, ids, 'down')) : before;
-        return this.#saveAnd(() => this.#runKnown(kind, apps, ids));
+        return this.#wanted.saveAnd(() => this.#runKnown(kind, apps, ids));
       }
       case 'delete':
         return this.#remove(before, ids);
@@ -223,7 +161,7 @@ export class Daemon {
     const apps = this.#apps(this.#registry.select(selectors));
     const specs = apps.map(({ key, spec, previous }) => {
       const { name, instances } = spec;
-      const failed = !force && this.#failedReloads.has(key);
+      const failed = !force && this.#wanted.hasFailed(key);
       if (failed && spec.mode === 'cluster') {
         const hint = previous
           ? `\`upkeep rollback ${name} --force\` goes back to what served before that`
@@ -262,13 +200,13 @@ export class Daemon {
     const { record, removed } = this.#registry.update(app.key, { ...app.spec, instances: count });
     const added = record.slots.map(({ id }) => id).filter((id) => !app.slots.some((slot) => slot.id === id));
     const next = this.#registry.want(app.key, added, 'up');
-    await this.#save(() => this.#putBack([app]));
+    await this.#wanted.save(() => this.#wanted.putBack([app]));
     if (removed.length > 0) return this.#runKnown('delete', [app], removed);
     const outcomes = await this.#supervisors.run({ kind: 'start', apps: [next], ids: added });
     const refused = added.filter((id) => !this.#supervisors.instance(id));
     if (refused.length > 0) {
       this.#registry.removeIds(app.key, refused);
-      await this.#saveAfterwards();
+      await this.#wanted.saveAfterwards();
     }
     return outcomes;
   }
@@ -288,7 +226,7 @@ export class Daemon {
 
   /** @param version of this daemon. */
   async updateSupervisors(version: string): Promise<readonly SupervisorUpdate[]> {
-    const updates = await this.#supervisors.update(version, (key) => this.#execOf(key));
+    const updates = await this.#supervisors.update(version, (key) => this.#keeper.execOf(key));
     const named = (key: string): string => this.#registry.byKey(key)?.spec.name ?? key;
     return updates.map((update) => ({ ...update, apps: update.apps.map(named) }));
   }
@@ -323,15 +261,15 @@ export class Daemon {
   async kill(): Promise<number> {
     const apps = this.#registry.apps;
     this.#registry.clear();
-    return this.#saveAnd(() =>
+    return this.#wanted.saveAnd(() =>
       this.#supervisors.shutdownAll((key) => apps.find((app) => app.key === key)?.spec.program.exec ?? ''),
     );
   }
 
   /** Stops all instances, as when the machine goes down: what was wanted is what the next daemon starts. */
   async shutDown(): Promise<number> {
-    await this.#adopt();
-    return this.#supervisors.shutdownAll((key) => this.#execOf(key));
+    await this.#keeper.adopt();
+    return this.#supervisors.shutdownAll((key) => this.#keeper.execOf(key));
   }
 
   async save(force: boolean): Promise<{ apps: number; path: string }> {
@@ -350,23 +288,13 @@ export class Daemon {
     const { apps, problem } = await this.#dump.load();
     const restored = apps
       .filter(({ spec }) => !this.#registry.byName(spec.name))
-      .map((app) => this.#registry.revive({ ...app, spec: this.#inRelease(app.spec) }, this.#ports.now()));
-    await this.#save(() => {
+      .map((app) => this.#registry.revive({ ...app, spec: this.#wanted.inRelease(app.spec) }, this.#ports.now()));
+    await this.#wanted.save(() => {
       for (const { key } of restored) this.#registry.forget(key);
     });
     const ids = new Set(restored.flatMap(({ slots }) => slots.map(({ id }) => id)));
-    const outcomes = await this.#startMissing((id) => ids.has(id));
+    const outcomes = await this.#keeper.startMissing((id) => ids.has(id));
     return { saved: apps.length, restored: restored.length, outcomes, problem };
-  }
-
-  #adopt(): Promise<readonly AppSnapshot[]> {
-    this.#adopting ??= this.#supervisors.adoptAll((key) => this.#execOf(key));
-    return this.#adopting;
-  }
-
-  /** The Node.js that runs the supervisor with this key. */
-  #execOf(key: string): string {
-    return this.#registry.byKey(key)?.spec.program.exec ?? '';
   }
 
   /** What commands wait for that takes unduly long; null for nothing. */
@@ -379,41 +307,6 @@ export class Daemon {
   /** What people should know besides the list of instances. */
   get problems(): readonly string[] {
     return this.#journal.problems;
-  }
-
-  /** Before anything is done. @param undo takes back what cannot be saved, and so is not done. */
-  async #save(undo: () => void): Promise<void> {
-    this.#plan();
-    try {
-      await this.#journal.save();
-    } catch (error) {
-      undo();
-      this.#plan();
-      throw error;
-    }
-  }
-
-  /** What was done is true, saved or not; the journal tries again. */
-  async #saveAfterwards(): Promise<void> {
-    await this.#save(() => {}).catch((error: Error) => this.#ports.log(error.message));
-  }
-
-  /** For what ends processes, and so must work on a full disk too: then it is done all the same, and told. */
-  async #saveAnd<T>(act: () => Promise<T>): Promise<T> {
-    const failed = await this.#save(() => {}).then(
-      () => null,
-      (error: Error) => error,
-    );
-    const result = await act();
-    if (!failed) return result;
-    throw new UpkeepError('STATE_UNSAVED', `it was done, but ${failed.message}`, {
-      cause: failed,
-      hint: 'make room: until it is saved, a new daemon would not know of it; the save is tried again all the time',
-    });
-  }
-
-  #putBack(records: readonly AppRecord[]): void {
-    for (const record of records) this.#registry.restore(record);
   }
 
   #plan(): void {
@@ -445,20 +338,12 @@ export class Daemon {
   }
 
   #view(app: AppRecord, slot: Slot): InstanceView {
-    const snapshot = this.#supervisors.instance(slot.id) ?? blank(app.key, slot, this.#absence(app, slot));
+    const snapshot = this.#supervisors.instance(slot.id) ?? blank(app.key, slot, this.#keeper.absence(app, slot));
     const pid = pidOf(snapshot);
     const usage = pid === null ? null : this.#sampler.usage(pid);
     const { name, namespace, mode } = app.spec;
     const { cpuPercent = null, rssBytes = null } = usage ?? {};
     return { ...snapshot, name, namespace, mode, pid, cpuPercent, rssBytes };
-  }
-
-  /** The state of an instance that no supervisor has told of. */
-  #absence(app: AppRecord, { id, wanted }: Slot): InstanceState {
-    const awaited = this.#supervisors.isAwaited(app) ? 'its supervisor has not answered yet' : null;
-    const reason = this.#unstarted.get(id) ?? awaited;
-    if (reason === null || wanted === 'down') return NOT_STARTED;
-    return { kind: 'backoff', until: this.#startAgainAt + this.#ports.epoch(), reason };
   }
 
   #apps(places: readonly Place[]): readonly AppRecord[] {
@@ -481,30 +366,12 @@ export class Daemon {
   }
 
   async #startNew(added: readonly AppRecord[]): Promise<readonly Outcome[]> {
-    await this.#save(() => {
+    await this.#wanted.save(() => {
       for (const { key } of added) this.#registry.forget(key);
     });
     const apps = added.filter(({ spec }) => spec.autostart);
     if (apps.length === 0) return [];
     return this.#supervisors.run({ kind: 'start', apps, ids: apps.flatMap(({ slots }) => slots.map(({ id }) => id)) });
-  }
-
-  /** Follows symbolic links anew: what is begun from here on runs in what they lead to now. */
-  #inRelease(spec: AppSpec): AppSpec {
-    return inRelease(spec, this.#ports.resolveLinks);
-  }
-
-  /** Keeps, for a rollback, what served before changes that have succeeded. */
-  async #remember(before: readonly AppRecord[], outcomes: readonly Outcome[]): Promise<void> {
-    const failed = new Set(outcomes.filter(({ ok }) => !ok).map(({ name }) => name));
-    const text = (spec: AppSpec): string => JSON.stringify({ ...spec, instances: 0 });
-    for (const { key, spec } of before) if (!failed.has(spec.name)) this.#failedReloads.delete(key);
-    const changed = before.filter(({ key, spec }) => {
-      const now = this.#registry.byKey(key)?.spec;
-      return now && !failed.has(spec.name) && text(now) !== text(spec);
-    });
-    for (const { key, spec } of changed) this.#registry.note(key, { previous: spec });
-    if (changed.length > 0) await this.#saveAfterwards();
   }
 
   /** Gives an app that is there another spec. */
@@ -514,7 +381,7 @@ export class Daemon {
     const { removed } = this.#registry.update(before.key, spec);
     const ids = this.#registry.byKey(before.key)?.slots.map(({ id }) => id) ?? [];
     const record = this.#registry.want(before.key, ids, 'up');
-    await this.#save(() => this.#putBack([before]));
+    await this.#wanted.save(() => this.#wanted.putBack([before]));
 
     const moves =
       supervisorKeyOf(before) !== supervisorKeyOf(record) ||
@@ -528,32 +395,18 @@ export class Daemon {
       );
       await this.#supervisors.retire(supervisorKeyOf(before));
       const outcomes = await this.#supervisors.run({ kind: 'start', apps: [record], ids });
-      await this.#remember([before], outcomes);
+      await this.#wanted.remember([before], outcomes);
       return outcomes;
     }
     if (removed.length > 0) await this.#runKnown('delete', [before], removed);
     const fresh = ids.filter((id) => !before.slots.some((slot) => slot.id === id));
     const kept = ids.filter((id) => !fresh.includes(id));
     const outcomes = await this.#supervisors.run({ kind, apps: [record], ids: kept, canaryMs });
-    if (kind === 'reload' && (await this.#undoFailed([before], outcomes))) return outcomes;
-    await this.#remember([before], outcomes);
+    if (await this.#wanted.undo(kind, [before], outcomes)) return outcomes;
+    await this.#wanted.remember([before], outcomes);
     const started =
       fresh.length === 0 ? [] : await this.#supervisors.run({ kind: 'start', apps: [record], ids: fresh });
     return [...outcomes, ...started];
-  }
-
-  /** A spec whose reload failed is not wanted any more. @returns whether there was one. */
-  async #undoFailed(before: readonly AppRecord[], outcomes: readonly Outcome[]): Promise<boolean> {
-    const failed = new Set(outcomes.filter(({ ok }) => !ok).map(({ id }) => id));
-    const undone = before.filter(
-      ({ key, slots }) => this.#registry.byKey(key) && slots.some(({ id }) => failed.has(id)),
-    );
-    for (const record of undone) {
-      this.#registry.update(record.key, record.spec);
-      this.#failedReloads.add(record.key);
-    }
-    if (undone.length > 0) await this.#saveAfterwards();
-    return undone.length > 0;
   }
 
   async #remove(apps: readonly AppRecord[], ids: readonly number[]): Promise<readonly Outcome[]> {
@@ -563,10 +416,10 @@ export class Daemon {
         slots.map(({ id }) => id).filter((id) => ids.includes(id)),
       );
     }
-    return this.#saveAnd(async () => {
+    return this.#wanted.saveAnd(async () => {
       const outcomes = await this.#runKnown('delete', apps, ids);
       for (const app of apps.filter(({ key }) => !this.#registry.byKey(key))) {
-        this.#failedReloads.delete(app.key);
+        this.#wanted.forget(app.key);
         await this.#supervisors.retire(supervisorKeyOf(app));
       }
       return outcomes;
@@ -591,75 +444,6 @@ export class Daemon {
         .map(({ id }): Outcome => ({ id, name: spec.name, ok: true, reason: null, hint: null, stderr: [] })),
     );
     return [...outcomes, ...trivial];
-  }
-
-  async #startMissing(missing: (id: number) => boolean): Promise<readonly Outcome[]> {
-    const apps = this.#registry.apps
-      .filter((app) => !this.#supervisors.isAwaited(app))
-      .filter(({ slots }) => slots.some(({ id, wanted }) => wanted === 'up' && missing(id)))
-      .map((app) => this.#registry.update(app.key, this.#withNode(app)).record);
-    const ids = apps.flatMap(({ slots }) =>
-      slots.filter(({ id, wanted }) => wanted === 'up' && missing(id)).map(({ id }) => id),
-    );
-    if (ids.length === 0) return [];
-    const outcomes = await this.#supervisors.run({ kind: 'start', apps, ids });
-    for (const { id, name, ok, reason } of outcomes) {
-      if (!ok) this.#ports.log(`could not start ${name} (${id}): ${reason}`);
-    }
-    return outcomes;
-  }
-
-  /**
-   * The spec of an app that is to be started. An upgrade of Node.js may have taken away the one that it was started with:
-   * then the daemon's runs it, unless its cluster still runs on that which is gone.
-   */
-  #withNode(app: AppRecord): AppSpec {
-    const { spec } = app;
-    const { exec, runtime } = spec.program;
-    const [node = exec] = this.#ports.daemonCommand;
-    if (runtime !== 'node' || this.#ports.resolveLinks(exec) !== null) return spec;
-    if (spec.mode === 'cluster' && this.#supervisors.has(app)) return spec;
-    this.#ports.log(`${exec} is gone: ${spec.name} runs on ${node}`);
-    return { ...spec, program: { ...spec.program, exec: node } };
-  }
-
-  #startLater(ids: readonly number[], reason: string): void {
-    for (const id of ids) this.#unstarted.set(id, reason);
-    if (this.#startsAgain) return;
-    this.#startsAgain = true;
-    this.#startAgainMs = Math.min(Math.max(FIRST_START_AGAIN_MS, this.#startAgainMs * 2), LONGEST_START_AGAIN_MS);
-    this.#startAgainAt = this.#ports.elapsed() + this.#startAgainMs;
-    setTimeout(() => void this.#startAgain(), this.#startAgainMs).unref();
-  }
-
-  async #startAgain(): Promise<void> {
-    const isMissing = (id: number): boolean => this.#unstarted.has(id) && !this.#supervisors.instance(id);
-    await this.#startMissing(isMissing);
-    const wanted = this.#registry.apps.flatMap(({ slots }) => slots.filter((slot) => slot.wanted === 'up'));
-    const left = new Set(wanted.map(({ id }) => id).filter(isMissing));
-    for (const id of this.#unstarted.keys()) if (!left.has(id)) this.#unstarted.delete(id);
-    this.#startsAgain = false;
-    if (left.size > 0) this.#startLater([], '');
-    else this.#startAgainMs = 0;
-    this.publish();
-  }
-
-  /** A supervisor died: another one goes on with what it ran. */
-  async #recover(key: string, instances: readonly InstanceSnapshot[]): Promise<void> {
-    this.#ports.log(`supervisor ${key} is gone; another one goes on with its ${instances.length} instances`);
-    // Its death may be part of the end of everything; and one that dies again and again must not keep us busy.
-    const now = this.#ports.elapsed();
-    const deaths = (this.#deaths.get(key) ?? []).filter((at) => now - at < DEATHS_WINDOW_MS);
-    this.#deaths.set(key, [...deaths, now]);
-    await sleep(Math.min(FIRST_REVIVAL_MS * 2 ** deaths.length, LAST_REVIVAL_MS));
-    try {
-      await this.#supervisors.revive(key, this.#execOf(key));
-    } catch (error) {
-      this.#ports.log(`supervisor ${key} did not come back: ${(error as Error).message}`);
-    }
-    const ids = new Set(instances.map(({ id }) => id));
-    await this.#startMissing((id) => ids.has(id) && !this.#supervisors.instance(id));
-    this.publish();
   }
 }
 

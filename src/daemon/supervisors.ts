@@ -166,7 +166,8 @@ export class Supervisors {
               message,
             );
           }
-          return concerned.map(({ id, name }) => ({ id, name, ok: false, reason: message, hint, stderr: [] }));
+          const refused = code === 'APP_BUSY';
+          return concerned.map(({ id, name }) => ({ id, name, ok: false, reason: message, hint, stderr: [], refused }));
         }
       }),
     );

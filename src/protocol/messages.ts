@@ -97,6 +97,8 @@ export interface Outcome {
   readonly reason: string | null;
   readonly hint: string | null;
   readonly stderr: readonly string[];
+  /** Nothing was begun. */
+  readonly refused?: boolean;
 }
 
 /** Methods of the daemon. Selectors are targets as typed: a name, namespace, id, `all` or `/regex/`. */

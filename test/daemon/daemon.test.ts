@@ -217,6 +217,24 @@ describe('operate', () => {
     );
   });
 
+  test('a start that is refused, as a reload runs, changes nothing', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, clusterSpec({ env: { A: '1' } }));
+    const { launcher } = box.machine.clusterSupervisor.ports;
+    launcher.script = waits;
+    const reload = daemon.operate({ kind: 'reload', selectors: ['api'] });
+    while (launcher.alive.length < 2) await turn();
+    const outcomes = await daemon.operate({ kind: 'start', selectors: ['api'], env: { A: '2' } });
+    assert.deepEqual(told(outcomes), ['a reload of api is running']);
+    assert.deepEqual(
+      (await box.saved()).map(({ spec }) => spec.env),
+      [{ A: '1' }],
+    );
+    launcher.of(0).listen();
+    assert.deepEqual(told(await reload), ['ok']);
+  });
+
   test('reset clears the counters', async (t) => {
     const { daemon } = await running(t);
     await daemon.operate({ kind: 'restart', selectors: ['all'] });

@@ -15,7 +15,7 @@ export const ping: Run = async (context, _args, options) => {
   for (;;) {
     const answer = await askDaemon(context).catch((error: Error) => error);
     if (answer !== null && !(answer instanceof Error)) {
-      context.out.data(`pong: daemon ${answer.version}, pid ${answer.pid}`);
+      context.out.data(options['json'] ? JSON.stringify(answer) : `pong: daemon ${answer.version}, pid ${answer.pid}`);
       return 0;
     }
     if (Date.now() < deadline) {

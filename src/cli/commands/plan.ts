@@ -14,6 +14,9 @@ import { plain } from '../render/plain.ts';
 import { withProgress } from '../render/progress.ts';
 import { finish } from './finish.ts';
 
+/** What was started from a shell has all of its variables. */
+const MOST_NAMES = 12;
+
 interface Planned {
   readonly specs: readonly AppSpec[];
   readonly items: readonly PlanItem[];
@@ -98,7 +101,12 @@ function renderItem(item: PlanItem): string[] {
 }
 
 function renderChange({ option, from, to }: Change): string {
-  return plain(option === 'env' ? `    env: ${to}` : `    ${option}: ${from} -> ${to}`);
+  if (option !== 'env') return plain(`    ${option}: ${from} -> ${to}`);
+  const names = to.split(' ');
+  const rest = names.length - MOST_NAMES;
+  return plain(
+    `    env: ${names.slice(0, MOST_NAMES).join(' ')}${rest > 0 ? ` and ${rest} more (--json has all)` : ''}`,
+  );
 }
 
 function count(instances: number): string {
