@@ -1,24 +1,13 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BalanceSpec } from '../domain/app-spec.ts';
-import type { FromSockets, SocketQuery, ToSockets } from '../protocol/ipc.ts';
+import type { FromSockets, SocketQuery } from '../protocol/ipc.ts';
 import { bindAs, type User } from './as-user.ts';
+import { Handover, type Listener, type Member, type SocketWorker, type Way } from './handover.ts';
+import { LoopbackPairs } from './loopback-pairs.ts';
 import { bind, canReusePort, nameOf, type RawHandle, REUSE_PORT } from './raw-handle.ts';
 import { addressOf, readHead, weigh } from './sticky.ts';
 
-/** A worker is asked whether it takes a connection, and given this long before another one is asked too. */
-const ANSWER_MS = 20;
-/** Questions of that kind that one worker may have before it has answered the first. */
-const MOST_ASKED = 8;
-/** Workers are told the mean of their loads this often at most. */
-const MEAN_MS = 10;
-/** Connections that wait for a worker to come; what comes beyond that is closed. */
-const MOST_WAITING = 4096;
-/** Connections in the hands of the supervisor, those that workers are asked to take included. */
-const MOST_HELD = 2 * MOST_WAITING;
-/** A connection that no worker has taken within this time is closed. */
-const WAITING_MS = 60_000;
-const PAIR_MS = 5000;
 /** Connections that are on their way arrive within this time. */
 const QUIESCE_MS = 2000;
 const LOOK_MS = 20;
@@ -26,17 +15,6 @@ const LOOK_MS = 20;
 const MOST_LISTENERS = 1024;
 const EINVAL = -22;
 const EMFILE = -24;
-
-/** One worker, as far as sockets go. */
-export interface SocketWorker {
-  /** Its place in the app; its successor has the same. */
-  readonly slot: number;
-  /** It gets no connection before it is admitted, but those that are made for it. */
-  readonly held: boolean;
-  /** Another supervisor has started it: it comes with the sockets that it has. */
-  readonly awaited: boolean;
-  readonly send: (body: ToSockets, handle?: RawHandle) => void;
-}
 
 /** What a worker's messages are fed to. */
 export interface WorkerSockets {
@@ -51,56 +29,6 @@ export interface WorkerSockets {
   readonly connect: (port: number | null) => Promise<Socket>;
 }
 
-/** How a socket's connections reach its workers. */
-type Way = 'shared' | 'handed' | 'kernel';
-
-/** A worker that listens on a socket. */
-interface Member {
-  readonly worker: SocketWorker;
-  /** Open connections: its own count, and what it was given since. */
-  open: number;
-  /** The connections that it was asked to take, and has not answered yet. */
-  readonly asked: Set<Connection>;
-  /** It did not answer in time: until it does, it counts as not there. */
-  silent: boolean;
-  /** Connections that are on their way to it. */
-  inTransit: number;
-  held: boolean;
-}
-
-/** A connection that the supervisor holds until a worker has it. */
-interface Connection {
-  readonly id: number;
-  readonly listener: Listener;
-  readonly client: RawHandle;
-  readonly head: string;
-  /** Who passed it on, and would take it back. */
-  readonly giver: SocketWorker | null;
-  /** What the giver calls it. */
-  readonly pass: number;
-  /** The only worker that it is for. */
-  readonly only: SocketWorker | null;
-  readonly asked: Set<SocketWorker>;
-  /** Whom it was sent to, until that one says that it has it. */
-  holder: Member | null;
-  timer: NodeJS.Timeout | null;
-}
-
-/** One address that workers listen on. It outlives each of them. */
-interface Listener {
-  readonly key: string;
-  readonly query: SocketQuery;
-  readonly way: Way;
-  /** By slot for `kernel`, else only the one of slot 0. */
-  readonly handles: Map<number, RawHandle>;
-  readonly members: Map<SocketWorker, Member>;
-  /** `kernel`: who accepts for slots that have no worker of their own. */
-  readonly adopters: Map<number, SocketWorker>;
-  readonly waiting: Connection[];
-  toldMean: number;
-  dirty: boolean;
-}
-
 /** The listening sockets of a cluster, held for its workers so that none closes while the app is wanted. */
 export class SharedSockets {
   readonly #balance: () => BalanceSpec;
@@ -111,12 +39,8 @@ export class SharedSockets {
   readonly #awaited = new Set<SocketWorker>();
   /** What must wait for them. */
   readonly #postponed: (() => void)[] = [];
-  readonly #connections = new Map<number, Connection>();
-  #nextConnection = 1;
-  #tellingMean = false;
-  #quiet = false;
-  #pair: { readonly handle: RawHandle; readonly port: number } | null = null;
-  readonly #expected = new Map<number, (client: RawHandle) => void>();
+  readonly #connections = new Handover();
+  readonly #pairs = new LoopbackPairs();
 
   /**
    * @param balance is asked when a socket is opened; an open one stays as it is.
@@ -138,10 +62,7 @@ export class SharedSockets {
         this.#held.delete(worker);
         this.#leaveAll(worker);
         this.#told(worker);
-        for (const connection of this.#connections.values()) {
-          if (connection.holder?.worker === worker) this.#again(connection);
-          else if (connection.only === worker) this.#drop(connection);
-        }
+        this.#connections.gone(worker);
       },
       connect: (port) => this.#connectTo(worker, port),
     };
@@ -149,29 +70,26 @@ export class SharedSockets {
 
   /** Closes the sockets that no worker listens on. */
   closeUnused(): void {
-    for (const [key, { members, handles, waiting }] of this.#listeners) {
-      if (members.size > 0) continue;
-      for (const connection of waiting) this.#drop(connection);
-      for (const handle of handles.values()) handle.close();
+    for (const [key, listener] of this.#listeners) {
+      if (listener.members.size > 0) continue;
+      this.#connections.abandon(listener);
+      for (const handle of listener.handles.values()) handle.close();
       this.#listeners.delete(key);
     }
-    if (this.#listeners.size > 0) return;
-    this.#pair?.handle.close();
-    this.#pair = null;
+    if (this.#listeners.size === 0) this.#pairs.close();
   }
 
   /** Gives all connections away, and takes no new ones: workers that accept themselves go on, sockets stay theirs. */
   async quiesce(): Promise<void> {
-    this.#quiet = true;
-    for (const listener of this.#listeners.values()) {
-      for (const { worker } of listener.members.values()) worker.send({ kind: 'mean', socket: listener.key, mean: -1 });
-      if (listener.way === 'handed') for (const handle of listener.handles.values()) handle.close();
+    this.#connections.quiesce(this.#listeners.values());
+    for (const { way, handles } of this.#listeners.values()) {
+      if (way === 'handed') for (const handle of handles.values()) handle.close();
     }
     const until = performance.now() + QUIESCE_MS;
     // Twice in a row: one that a worker has just passed on may still be on its way here.
     for (let empty = 0; empty < 2 && performance.now() < until; ) {
       await sleep(LOOK_MS);
-      empty = this.#connections.size === 0 ? empty + 1 : 0;
+      empty = this.#connections.count === 0 ? empty + 1 : 0;
     }
   }
 
@@ -187,8 +105,8 @@ export class SharedSockets {
       if (!member) continue;
       member.held = false;
       worker.send({ kind: 'accept', socket: listener.key });
-      this.#serveWaiting(listener);
-      this.#tellMean(listener);
+      this.#connections.serveWaiting(listener);
+      this.#connections.tellMean(listener);
     }
   }
 
@@ -208,42 +126,22 @@ export class SharedSockets {
       case 'load': {
         const listener = this.#listeners.get(message.socket);
         const member = listener?.members.get(worker);
-        if (!listener || !member) return;
-        member.open = message.open + member.inTransit;
-        return this.#tellMean(listener);
+        if (listener && member) this.#connections.load(listener, member, message.open);
+        return;
       }
       case 'pass-on': {
         const listener = this.#listeners.get(message.socket);
-        if (!handle) return;
-        if (!listener || this.#connections.size >= MOST_HELD) {
-          handle.close();
-          return worker.send({ kind: 'passed', pass: message.pass });
-        }
-        const member = listener.members.get(worker);
+        const member = listener?.members.get(worker);
         if (member) member.open = message.open + member.inTransit;
-        return this.#find(this.#hold(listener, handle, { giver: worker, pass: message.pass }));
-      }
-      case 'claim': {
-        const connection = this.#connections.get(message.connection);
-        const member = this.#answered(worker, message.connection);
-        // Another one was faster.
-        if (!connection || connection.holder) return;
-        if (member) return this.#send(connection, member);
+        if (handle) this.#connections.passOn(listener, worker, handle, message.pass);
         return;
       }
-      case 'took': {
-        const connection = this.#connections.get(message.connection);
-        if (!connection || connection.holder?.worker !== worker) return;
-        const { holder, listener } = connection;
-        holder.inTransit--;
-        this.#drop(connection);
-        return this.#serveWaiting(listener);
-      }
-      case 'declined': {
-        const connection = this.#connections.get(message.connection);
-        if (connection?.holder?.worker === worker) this.#again(connection);
-        return;
-      }
+      case 'claim':
+        return this.#connections.claim(this.#membershipsOf(worker), message.connection);
+      case 'took':
+        return this.#connections.took(worker, message.connection);
+      case 'declined':
+        return this.#connections.declined(worker, message.connection);
     }
   }
 
@@ -269,11 +167,11 @@ export class SharedSockets {
     listener.members.set(worker, { worker, open: 0, asked: new Set(), silent: false, inTransit: 0, held: answer.hold });
     if (listener.way === 'handed') {
       worker.send({ ...answer, accepts: 'supervisor', sockname: nameOf(handle) }, handle);
-      return this.#serveWaiting(listener);
+      return this.#connections.serveWaiting(listener);
     }
     worker.send({ ...answer, accepts: 'worker', shares: listener.way === 'shared' }, handle);
-    this.#serveWaiting(listener);
-    this.#tellMean(listener);
+    this.#connections.serveWaiting(listener);
+    this.#connections.tellMean(listener);
   }
 
   /** A worker of another supervisor brings a socket that it has. */
@@ -293,8 +191,8 @@ export class SharedSockets {
     else listener.handles.set(slot, handle);
     const held = this.#held.has(worker);
     listener.members.set(worker, { worker, open, asked: new Set(), silent: false, inTransit: 0, held });
-    this.#serveWaiting(listener);
-    this.#tellMean(listener);
+    this.#connections.serveWaiting(listener);
+    this.#connections.tellMean(listener);
   }
 
   #newListener(key: string, query: SocketQuery): Listener | number {
@@ -314,7 +212,6 @@ export class SharedSockets {
       adopters: new Map(),
       waiting: [],
       toldMean: 0,
-      dirty: false,
     };
     if (way === 'handed') {
       handle.onconnection = (status, client) => {
@@ -349,6 +246,10 @@ export class SharedSockets {
     return handle;
   }
 
+  #membershipsOf(worker: SocketWorker): readonly Member[] {
+    return [...this.#listeners.values()].flatMap(({ members }) => members.get(worker) ?? []);
+  }
+
   #leaveAll(worker: SocketWorker): void {
     for (const key of this.#listeners.keys()) this.#leave(worker, key);
   }
@@ -358,9 +259,9 @@ export class SharedSockets {
     const member = listener?.members.get(worker);
     if (!listener || !member) return;
     listener.members.delete(worker);
-    for (const connection of member.asked) this.#find(connection);
+    for (const connection of member.asked) this.#connections.find(connection);
     if (listener.way === 'kernel') adoptOrphans(listener);
-    this.#tellMean(listener);
+    this.#connections.tellMean(listener);
   }
 
   /** A connection that the supervisor has accepted itself. */
@@ -369,217 +270,35 @@ export class SharedSockets {
     const address = mode === 'sticky' ? addressOf(client) : '';
     const { head, value } =
       mode === 'sticky' && cookie !== null ? await readHead(client, cookie) : { head: '', value: null };
-    const connection = this.#hold(listener, client, { head });
-    if (mode !== 'sticky') return this.#wait(connection);
+    const connection = this.#connections.hold(listener, client, { head });
+    if (mode !== 'sticky') return this.#connections.wait(connection);
     const best = [...listener.members.values()]
       .filter(({ held }) => !held)
       .map((member) => ({ member, weight: weigh(value ?? address, member.worker.slot) }))
       // Of two in one place, as during a reload, the one that came last stays.
       .reduce<{ member: Member; weight: number } | null>((a, b) => (a && a.weight > b.weight ? a : b), null);
-    if (best) this.#send(connection, best.member);
-    else this.#wait(connection);
+    if (best) this.#connections.send(connection, best.member);
+    else this.#connections.wait(connection);
   }
 
-  /** To none that has not taken its last one. */
-  #serveWaiting(listener: Listener): void {
-    const { members, waiting } = listener;
-    while (waiting.length > 0) {
-      const member = [...members.values()].find(({ inTransit, held }) => inTransit === 0 && !held);
-      if (!member) return;
-      // To the end of the line.
-      members.delete(member.worker);
-      members.set(member.worker, member);
-      const connection = waiting.shift();
-      if (connection) this.#send(connection, member);
-    }
-  }
-
-  #hold(
-    listener: Listener,
-    client: RawHandle,
-    more: Partial<Pick<Connection, 'giver' | 'pass' | 'only' | 'head'>>,
-  ): Connection {
-    const connection: Connection = {
-      id: this.#nextConnection++,
-      listener,
-      client,
-      head: '',
-      giver: null,
-      pass: 0,
-      only: null,
-      ...more,
-      asked: new Set(),
-      holder: null,
-      timer: null,
-    };
-    this.#connections.set(connection.id, connection);
-    return connection;
-  }
-
-  /** Asks the least loaded worker that was not asked yet. */
-  #find(connection: Connection): void {
-    if (connection.holder) return;
-    const { listener, asked, giver } = connection;
-    const candidates = [...listener.members.values()].filter(
-      (member) =>
-        member.asked.size < MOST_ASKED &&
-        !member.silent &&
-        !member.held &&
-        !asked.has(member.worker) &&
-        member.worker !== giver,
-    );
-    const least = candidates.reduce<Member | null>((a, b) => (a && loadOf(a) <= loadOf(b) ? a : b), null);
-    const back = giver && listener.members.get(giver);
-    // Nobody is better off: then who had it first is as good as any.
-    if (back && (!least || loadOf(least) >= loadOf(back))) return this.#send(connection, back);
-    if (!least) return this.#wait(connection);
-    asked.add(least.worker);
-    least.asked.add(connection);
-    least.worker.send({ kind: 'offer', connection: connection.id, socket: listener.key });
-    connection.timer = setTimeout(() => {
-      least.silent = true;
-      this.#find(connection);
-      this.#tellMean(listener);
-    }, ANSWER_MS);
-  }
-
-  #answered(worker: SocketWorker, id: number): Member | undefined {
-    for (const { members } of this.#listeners.values()) {
-      const member = members.get(worker);
-      for (const connection of member?.asked ?? []) {
-        if (connection.id !== id || !member) continue;
-        member.asked.delete(connection);
-        member.silent = false;
-        return member;
-      }
-    }
-    return undefined;
-  }
-
-  #send(connection: Connection, member: Member): void {
-    const { id, listener, client, head } = connection;
-    if (connection.timer) clearTimeout(connection.timer);
-    connection.timer = null;
-    connection.holder = member;
-    member.inTransit++;
-    member.open++;
-    // The supervisor's own descriptor stays open until the worker has said that it has one.
-    member.worker.send({ kind: 'take', connection: id, socket: listener.key, head }, client);
-  }
-
-  /** The worker that it was sent to does not have it. */
-  #again(connection: Connection): void {
-    if (connection.holder) connection.holder.inTransit--;
-    connection.holder = null;
-    if (connection.only) return this.#drop(connection);
-    this.#wait(connection);
-  }
-
-  /** Gives it to the next worker that is free, in turn. */
-  #wait(connection: Connection): void {
-    const { waiting } = connection.listener;
-    if (waiting.length >= MOST_WAITING) return this.#drop(connection);
-    waiting.push(connection);
-    this.#serveWaiting(connection.listener);
-    if (connection.holder) return;
-    if (connection.timer) clearTimeout(connection.timer);
-    connection.timer = setTimeout(() => {
-      waiting.splice(waiting.indexOf(connection), 1);
-      this.#drop(connection);
-    }, WAITING_MS);
-  }
-
-  #drop(connection: Connection): void {
-    if (connection.timer) clearTimeout(connection.timer);
-    this.#connections.delete(connection.id);
-    connection.client.close();
-    connection.giver?.send({ kind: 'passed', pass: connection.pass });
-  }
-
-  #tellMean(listener: Listener): void {
-    if (listener.way !== 'shared' || this.#quiet) return;
-    listener.dirty = true;
-    if (this.#tellingMean) return;
-    this.#tellingMean = true;
-    setTimeout(() => {
-      this.#tellingMean = false;
-      for (const each of this.#listeners.values()) if (each.dirty && !this.#quiet) tellMean(each);
-    }, MEAN_MS);
-  }
-
-  #connectTo(worker: SocketWorker, port: number | null): Promise<Socket> {
+  /** Over a connection of its own: through the socket, another worker might take it. */
+  async #connectTo(worker: SocketWorker, port: number | null): Promise<Socket> {
     const listener = [...this.#listeners.values()].find(
       ({ members, handles }) =>
         members.has(worker) &&
         (port === null || [...handles.values()].some((handle) => nameOf(handle)['port'] === port)),
     );
-    if (!listener) {
-      return Promise.reject(new Error(port === null ? 'it listens nowhere' : `it does not listen on port ${port}`));
+    if (!listener) throw new Error(port === null ? 'it listens nowhere' : `it does not listen on port ${port}`);
+    const { near, far } = await this.#pairs.connect();
+    const member = listener.members.get(worker);
+    if (member) {
+      this.#connections.send(this.#connections.hold(listener, far, { only: worker }), member);
+      return near;
     }
-    const pair = (this.#pair ??= this.#newPair());
-    return new Promise((resolve, reject) => {
-      const socket = connect(pair.port, '127.0.0.1');
-      const fail = (error: Error): void => {
-        clearTimeout(timer);
-        if (socket.localPort !== undefined) this.#expected.delete(socket.localPort);
-        socket.destroy();
-        reject(error);
-      };
-      const timer = setTimeout(() => fail(new Error(`no connection within ${PAIR_MS} ms`)), PAIR_MS);
-      socket.once('error', fail);
-      socket.once('connect', () => {
-        const own = socket.localPort ?? 0;
-        this.#expect(own, (client) => {
-          clearTimeout(timer);
-          socket.off('error', fail);
-          const member = listener.members.get(worker);
-          if (!member) {
-            client.close();
-            return fail(new Error('it does not listen any more'));
-          }
-          this.#send(this.#hold(listener, client, { only: worker }), member);
-          resolve(socket);
-        });
-      });
-    });
+    far.close();
+    near.destroy();
+    throw new Error('it does not listen any more');
   }
-
-  readonly #arrived = new Map<number, RawHandle>();
-
-  /** The two ends of a connection may come in either order. */
-  #expect(port: number, then: (client: RawHandle) => void): void {
-    const arrived = this.#arrived.get(port);
-    if (!arrived) return void this.#expected.set(port, then);
-    this.#arrived.delete(port);
-    then(arrived);
-  }
-
-  #newPair(): { handle: RawHandle; port: number } {
-    const handle = bind({ address: '127.0.0.1', port: 0, addressType: 4, flags: 0 });
-    if (typeof handle === 'number') throw new Error(`cannot listen on the loopback address: error ${handle}`);
-    handle.onconnection = (status, client) => {
-      if (status !== 0 || !client) return;
-      const name: Record<string, unknown> = {};
-      client.getpeername?.(name);
-      const port = Number(name['port']);
-      const then = this.#expected.get(port);
-      this.#expected.delete(port);
-      if (then) return then(client);
-      this.#arrived.set(port, client);
-      setTimeout(() => {
-        if (this.#arrived.get(port) !== client) return;
-        this.#arrived.delete(port);
-        client.close();
-      }, PAIR_MS).unref();
-    };
-    handle.listen(64);
-    return { handle, port: Number(nameOf(handle)['port']) };
-  }
-}
-
-/** Its connections, and those that it may get. */
-function loadOf({ open, asked }: Member): number {
-  return open + asked.size;
 }
 
 /** What waits in the queue of a socket that nobody accepts from any more is accepted by another worker. */
@@ -593,19 +312,6 @@ function adoptOrphans({ key, handles, members, adopters }: Listener): void {
     adopters.set(slot, least.worker);
     least.worker.send({ kind: 'also-socket', socket: key }, handle);
   }
-}
-
-function tellMean(listener: Listener): void {
-  listener.dirty = false;
-  const members = [...listener.members.values()];
-  const answering = members.filter(({ silent, held }) => !silent && !held);
-  if (answering.length === 0) return;
-  const mean = answering.reduce((sum, { open }) => sum + open, 0) / answering.length;
-  if (mean === listener.toldMean && members.length > 1) return;
-  listener.toldMean = mean;
-  // One that is alone has nobody to pass on to.
-  const told = members.length === 1 ? -1 : mean;
-  for (const { worker } of members) worker.send({ kind: 'mean', socket: listener.key, mean: told });
 }
 
 /** The flag lets a stranger's socket share the port: so it is first made sure that there is none. */
