@@ -6,12 +6,17 @@ import type { FromSockets, SocketQuery, ToSockets } from '../protocol/ipc.ts';
  * own, and a worker that has more than its share of the connections passes new ones on. docs/sockets.md explains it.
  */
 
-/** A worker tells its load this often at most, and only when it changed. */
+/** A worker tells its load this often at most, and only when it changed; with brief connections, each BRIEF_MS. */
 const TELL_MS = 10;
 /** It may pass on one more each time this has passed: the supervisor must not become the way for all of them. */
 const PASS_ON_MS = 2;
 /** So many at once, as of a burst. */
 const MOST_AT_ONCE = 16;
+/** Connections that last less than this on average even out by themselves: passing them on costs more than it brings. */
+const BRIEF_MS = 50;
+/** How much more than its share a worker may have of them. */
+const BRIEF_FACTOR = 2;
+const BRIEF_SLACK = 8;
 /** For this long a worker that has too many steps back, so that a sibling accepts the next one. */
 const STEP_BACK_MS = 0.05;
 /** What a supervisor that is gone had sent to a worker is read within this time. */
@@ -46,6 +51,12 @@ interface Shared {
   /** More open connections than this are passed on. */
   limit: number;
   told: number;
+  /** Connections that have begun and that have ended since the last look, and when that was. */
+  begun: number;
+  ended: number;
+  lookedAt: number;
+  /** Until then they are brief. */
+  briefUntil: number;
   /** How many may be passed on now, as of `creditAt`. */
   credit: number;
   creditAt: number;
@@ -88,6 +99,7 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
   const lock = new Int32Array(new SharedArrayBuffer(4));
   let nextRequest = 1;
   let telling: NodeJS.Timeout | null = null;
+  let tellMs = TELL_MS;
   let draining = false;
 
   const nodesOwn = cluster._getServer;
@@ -127,6 +139,10 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
         deliver: null,
         limit: Number.POSITIVE_INFINITY,
         told: 0,
+        begun: 0,
+        ended: 0,
+        lookedAt: 0,
+        briefUntil: 0,
         credit: MOST_AT_ONCE,
         creditAt: 0,
         closed: false,
@@ -146,7 +162,10 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
       entry.deliver = handle.onconnection ?? null;
       if (!entry.deliver) return entry.closed ? undefined : handle.close();
       if (message.shares) handle.onconnection = (status, client) => accept(entry, status, client);
-      onConnectionEnd(server, tellSoon);
+      onConnectionEnd(server, () => {
+        entry.ended++;
+        tellSoon();
+      });
       if (cluster.worker) (cluster.worker as unknown as { state: string }).state = 'listening';
     };
     requests.set(request, { ask, answer });
@@ -164,6 +183,8 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
   function accept(entry: Shared, status: number, client: Handle | undefined): void {
     const open = openIn(entry);
     if (status !== 0 || !client || open <= entry.limit) return deliver(entry, status, client);
+    if (open <= BRIEF_FACTOR * entry.limit + BRIEF_SLACK && performance.now() < entry.briefUntil)
+      return deliver(entry, status, client);
     if (mayPassOn(entry)) {
       const pass = nextPass++;
       passing.set(pass, { entry, client });
@@ -184,20 +205,23 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
 
   function deliver(entry: Shared, status: number, client: Handle | undefined): void {
     entry.deliver?.call(entry.handle, status, client);
+    entry.begun++;
     tellSoon();
   }
 
   function tellSoon(): void {
     telling ??= setTimeout(() => {
       telling = null;
+      tellMs = TELL_MS;
       for (const entry of shared.values()) {
         const open = openIn(entry);
+        if (areBrief(entry, open)) tellMs = BRIEF_MS;
         if (open !== entry.told) {
           entry.told = open;
           send({ kind: 'load', socket: entry.key, open });
         }
       }
-    }, TELL_MS).unref();
+    }, tellMs).unref();
   }
 
   function leave(entry: Shared): void {
@@ -280,6 +304,20 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
       }
     },
   };
+}
+
+/**
+ * Looks at what has passed since it was last called. By Little's law, connections last as long on average as it takes until
+ * as many have come and gone as are open.
+ */
+function areBrief(entry: Shared, open: number): boolean {
+  const now = performance.now();
+  const brief = Math.min(entry.begun, entry.ended) * BRIEF_MS > open * (now - entry.lookedAt);
+  if (brief) entry.briefUntil = now + 2 * BRIEF_MS;
+  entry.begun = 0;
+  entry.ended = 0;
+  entry.lookedAt = now;
+  return brief;
 }
 
 function mayPassOn(entry: Shared): boolean {
