@@ -16,6 +16,7 @@ import * as memory from './cases/memory.mjs';
 import * as newConnections from './cases/new-connections.mjs';
 import * as recover from './cases/recover.mjs';
 import * as reload from './cases/reload.mjs';
+import * as soak from './cases/soak.mjs';
 import * as spread from './cases/spread.mjs';
 import * as start50 from './cases/start-50.mjs';
 import * as startCold from './cases/start-cold.mjs';
@@ -39,6 +40,7 @@ const cases = new Map([
   ['blocked-worker', blockedWorker],
   ['reload', reload],
   ['failures', failures],
+  ['soak', soak],
   ['logs-line', logsLine],
   ['logs-many', logsMany],
   ['logs-formats', logsFormats],
