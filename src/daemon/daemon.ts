@@ -159,18 +159,17 @@ export class Daemon {
    */
   async rollback(selectors: readonly string[], force = false): Promise<readonly Outcome[]> {
     const apps = this.#apps(this.#registry.select(selectors));
-    const specs = apps.map(({ key, spec, previous }) => {
+    const specs = apps.map(({ spec, previous, failedReload }) => {
       const { name, instances } = spec;
-      const failed = !force && this.#wanted.hasFailed(key);
-      if (failed && spec.mode === 'cluster') {
+      if (!force && failedReload === 'spared') {
         const hint = previous
           ? `\`upkeep rollback ${name} --force\` goes back to what served before that`
           : 'nothing served before that';
         const text = `the last change of ${name} failed, and was not kept: what served before it still does`;
         throw new UpkeepError('USAGE', text, { hint });
       }
-      // In fork mode what failed has taken the place of what served.
-      const target = failed ? spec : previous;
+      // Some run what failed: it has taken the place of what served.
+      const target = !force && failedReload === 'mixed' ? spec : previous;
       if (!target) {
         const hint = 'a rollback goes back over a reload or restart that brought a change in';
         throw new UpkeepError('USAGE', `${name} has nothing to go back to`, { hint });
@@ -419,7 +418,6 @@ export class Daemon {
     return this.#wanted.saveAnd(async () => {
       const outcomes = await this.#runKnown('delete', apps, ids);
       for (const app of apps.filter(({ key }) => !this.#registry.byKey(key))) {
-        this.#wanted.forget(app.key);
         await this.#supervisors.retire(supervisorKeyOf(app));
       }
       return outcomes;

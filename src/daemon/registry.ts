@@ -52,7 +52,15 @@ export class Registry {
   }
 
   add(spec: AppSpec, now: number, origin: string | null = null): AppRecord {
-    const empty = { key: this.#newKey(now), spec, slots: [], createdAt: now, previous: null, origin };
+    const empty = {
+      key: this.#newKey(now),
+      spec,
+      slots: [],
+      createdAt: now,
+      previous: null,
+      failedReload: null,
+      origin,
+    };
     const record = this.#resized(empty, spec.instances);
     this.#put(record);
     return record;
@@ -79,8 +87,8 @@ export class Registry {
     return { record, removed: before.slots.map(({ id }) => id).filter((id) => !kept.has(id)) };
   }
 
-  /** Notes what served before, or where the app comes from. */
-  note(key: string, notes: Partial<Pick<AppRecord, 'previous' | 'origin'>>): void {
+  /** Notes what served before, how a reload failed, or where the app comes from. */
+  note(key: string, notes: Partial<Pick<AppRecord, 'previous' | 'failedReload' | 'origin'>>): void {
     const record = this.#apps.get(key);
     if (record) this.#put({ ...record, ...notes });
   }

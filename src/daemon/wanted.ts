@@ -12,8 +12,6 @@ export class Wanted {
   readonly #registry: Registry;
   readonly #journal: Journal;
   readonly #onChange: () => void;
-  /** Keys of apps whose last reload failed: it is not wanted any more. */
-  readonly #failedReloads = new Set<string>();
 
   /** @param onChange is called whenever the registry has changed. */
   constructor(ports: DaemonPorts, registry: Registry, journal: Journal, onChange: () => void) {
@@ -67,35 +65,29 @@ export class Wanted {
   async remember(before: readonly AppRecord[], outcomes: readonly Outcome[]): Promise<void> {
     const failed = new Set(outcomes.filter(({ ok }) => !ok).map(({ name }) => name));
     const text = (spec: AppSpec): string => JSON.stringify({ ...spec, instances: 0 });
-    for (const { key, spec } of before) if (!failed.has(spec.name)) this.#failedReloads.delete(key);
+    const mended = before.filter(({ spec, failedReload }) => failedReload !== null && !failed.has(spec.name));
+    for (const { key } of mended) this.#registry.note(key, { failedReload: null });
     const changed = before.filter(({ key, spec }) => {
       const now = this.#registry.byKey(key)?.spec;
       return now && !failed.has(spec.name) && text(now) !== text(spec);
     });
     for (const { key, spec } of changed) this.#registry.note(key, { previous: spec });
-    if (changed.length > 0) await this.saveAfterwards();
+    if (mended.length + changed.length > 0) await this.saveAfterwards();
   }
 
   /** A spec whose change was refused, or whose reload failed, is not wanted any more. @returns whether there was one. */
   async undo(kind: OperationKind, before: readonly AppRecord[], outcomes: readonly Outcome[]): Promise<boolean> {
     const failed = outcomes.filter(({ ok, refused }) => refused || (kind === 'reload' && !ok));
-    const failedOf = ({ slots }: AppRecord): readonly Outcome[] =>
-      failed.filter((outcome) => slots.some(({ id }) => id === outcome.id));
-    const undone = before.filter((app) => this.#registry.byKey(app.key) && failedOf(app).length > 0);
+    const of = ({ slots }: AppRecord): readonly Outcome[] =>
+      outcomes.filter((outcome) => slots.some(({ id }) => id === outcome.id));
+    const undone = before.filter((app) => this.#registry.byKey(app.key) && of(app).some((one) => failed.includes(one)));
     for (const app of undone) {
-      this.#registry.update(app.key, app.spec);
-      if (failedOf(app).some(({ refused }) => !refused)) this.#failedReloads.add(app.key);
+      const { spec } = this.#registry.update(app.key, app.spec).record;
+      if (of(app).some(({ refused }) => refused)) continue;
+      const isMixed = spec.mode === 'fork' || spec.rollout.maxUnavailable > 0 || of(app).some(({ ok }) => ok);
+      this.#registry.note(app.key, { failedReload: isMixed ? 'mixed' : 'spared' });
     }
     if (undone.length > 0) await this.saveAfterwards();
     return undone.length > 0;
-  }
-
-  hasFailed(key: string): boolean {
-    return this.#failedReloads.has(key);
-  }
-
-  /** An app is gone. */
-  forget(key: string): void {
-    this.#failedReloads.delete(key);
   }
 }

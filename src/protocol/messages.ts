@@ -43,6 +43,8 @@ export interface AppRecord {
   readonly createdAt: number;
   /** What served before the present spec, for a rollback. */
   readonly previous: AppSpec | null;
+  /** How the last reload failed: `spared` where all that served before still does, else `mixed`. null: it did not fail. */
+  readonly failedReload: 'spared' | 'mixed' | null;
   /** The ecosystem file that it came from, an absolute path. */
   readonly origin: string | null;
 }

@@ -121,6 +121,8 @@ export const appRecord = v.object({
   slots: v.array(v.object({ id: count, index: count, wanted: v.picklist(['up', 'down']) })),
   createdAt: v.number(),
   previous: nullable(appSpec),
+  // Not in what was written before it was known.
+  failedReload: v.optional(v.nullable(v.picklist(['spared', 'mixed'])), null),
   origin: nullable(v.string()),
 }) satisfies v.GenericSchema<unknown, AppRecord>;
 

@@ -154,7 +154,7 @@ class RolloutRun {
     // Called off meanwhile: a failure is not the candidate's.
     const isWanted = (): boolean => this.#step.rollout.starting.includes(id);
     if (ready && (await this.#staysUp(candidate, isWanted))) return this.handle({ kind: 'ready', id });
-    if (isWanted()) this.#fail(id, candidate, 'trial', 'what is old serves on');
+    if (isWanted()) this.#fail(id, candidate, 'trial', this.#consequence());
   }
 
   /** Watches an instance that is ready, for min_ready and as a canary. */
@@ -166,6 +166,14 @@ class RolloutRun {
     if (watchMs === 0) return true;
     const gone = (): true | null => (fresh.instance.state.kind === 'online' && isWanted() ? null : true);
     return (await watchUntil(this.#ports, fresh, gone, watchMs)) === null;
+  }
+
+  #consequence(): string {
+    const isMixed = this.#options.why === undefined && [...this.#outcomes.values()].some(({ ok }) => ok);
+    const { name } = this.#record.spec;
+    return isMixed
+      ? `new and old serve on: \`upkeep rollback ${name}\` takes back what is new`
+      : 'what is old serves on';
   }
 
   #fail(id: number, fresh: ManagedInstance, role: Role, consequence: string): void {

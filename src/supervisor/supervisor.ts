@@ -32,7 +32,7 @@ export class Supervisor {
   readonly #onChanged: (changed: SupervisorEvents['changed']) => void;
   /** Instances that changed since that was told, by id, and whose they are. */
   readonly #changes = new Map<number, ManagedApp>();
-  readonly #turns = new Turns();
+  readonly #turns: Turns;
   /** Apps with an operation under way, and how many. */
   readonly #operating = new Map<string, number>();
   readonly #replacements = new Map<string, Replacements>();
@@ -44,6 +44,7 @@ export class Supervisor {
   constructor(ports: Ports, onChanged: (changed: SupervisorEvents['changed']) => void) {
     this.#ports = ports;
     this.#onChanged = onChanged;
+    this.#turns = new Turns(() => ports.clock.now());
   }
 
   /** Goes on with what another supervisor has left; ends what of it cannot be gone on with. */

@@ -6,22 +6,25 @@ const TURN_MS = 20;
  * not overtake the start before it.
  */
 export class Turns {
+  readonly #now: () => number;
   readonly #turnMs: number;
   #last: Promise<void> = Promise.resolve();
   #isOpen = false;
   #endsAt = 0;
 
-  constructor(turnMs = TURN_MS) {
+  /** @param now in milliseconds. */
+  constructor(now: () => number, turnMs = TURN_MS) {
+    this.#now = now;
     this.#turnMs = turnMs;
   }
 
   /** Resolves when there is time: at once, or in one of the next turns. */
   take(): Promise<void> {
     this.#last = this.#last.then(async () => {
-      if (this.#isOpen && performance.now() >= this.#endsAt) await nextTurn();
+      if (this.#isOpen && this.#now() >= this.#endsAt) await nextTurn();
       if (this.#isOpen) return;
       this.#isOpen = true;
-      this.#endsAt = performance.now() + this.#turnMs;
+      this.#endsAt = this.#now() + this.#turnMs;
       setImmediate(() => {
         this.#isOpen = false;
       });

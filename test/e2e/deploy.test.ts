@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fixture, type Sandbox, sandbox } from './harness.ts';
 import { isAlive } from './processes.ts';
-import { get, startLoad } from './requests.ts';
+import { differentAnswers, get, startLoad } from './requests.ts';
 import { sorted } from './sorted.ts';
 import { until } from './until.ts';
 
@@ -90,6 +90,28 @@ test('rollback of a fork-mode app whose last reload failed goes back to what ser
   assert.match(await says(box), /^one/);
 });
 
+test('rollback after a reload that failed half way takes back what is new, whoever is the daemon', async (t) => {
+  const box = await sandbox(t);
+  release(box, '1', serves('one'));
+  file(box, app({ instances: 3 }));
+  await box.ok('start', 'apps.json');
+  const started = join(box.cwd, 'started');
+  const counts = `require('node:fs').appendFileSync(${JSON.stringify(started)}, '.');
+    if (require('node:fs').statSync(${JSON.stringify(started)}).size > 1) throw new Error('the second is one too many');`;
+  release(box, '2', counts + serves('two'));
+  const { stderr } = await box.fails('reload', 'web');
+  assert.match(stderr, /the second is one too many/);
+  assert.match(stderr, /next: new and old serve on: `upkeep rollback web` takes back what is new/);
+  const both = await differentAnswers(box.port, 2);
+  assert.deepEqual(sorted([...both]), [`one ${box.cwd}/releases/1`, `two ${box.cwd}/releases/2`]);
+  process.kill(await box.daemonPid(), 'SIGKILL');
+  const load = startLoad(t, box.port);
+  await box.ok('rollback', 'web');
+  assert.deepEqual((await load.stop()).failures, []);
+  assert.deepEqual([...(await differentAnswers(box.port, 2, 100))], [`one ${box.cwd}/releases/1`]);
+  assert.match((await box.fails('rollback', 'web')).stderr, /web has nothing to go back to/);
+});
+
 test('apply does what plan shows, and touches nothing else', async (t) => {
   const box = await sandbox(t);
   const idle = { script: fixture('idles.js'), pass_env: ['SANDBOX'] };
@@ -104,7 +126,7 @@ test('apply does what plan shows, and touches nothing else', async (t) => {
 
   file(box, app({ instances: 2, env: { A: '3', C: '4' } }), { ...one }, { ...two, instances: 3 });
   const { stdout } = await box.ok('plan', 'apps.json');
-  assert.match(stdout, /^~ change web\n {4}env: ~A -B \+C$/m);
+  assert.match(stdout, /^~ change web\n {4}env: \+C ~A -B$/m);
   assert.match(stdout, /^ {2}one is as it should be\n~ scale two: 1 -> 3 instances\n- remove three, 1 instance$/m);
   assert.doesNotMatch(stdout, /stranger/);
   assert.deepEqual(await pids(box, 'web'), before.web);

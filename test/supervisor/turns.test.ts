@@ -9,7 +9,7 @@ function work(ms: number): void {
 }
 
 test('much work leaves turns to others, and keeps its order', async () => {
-  const turns = new Turns();
+  const turns = new Turns(() => performance.now());
   const done: string[] = [];
   let isOver = false;
   const others = (): void => {
@@ -30,7 +30,7 @@ test('much work leaves turns to others, and keeps its order', async () => {
 });
 
 test('little work is done at once', async () => {
-  const turns = new Turns(60_000);
+  const turns = new Turns(() => performance.now(), 60_000);
   let turned = false;
   setImmediate(() => {
     turned = true;
