@@ -114,17 +114,23 @@ const until = async (holds, what) => {
   }
 };
 
-/** All lines have the same length, whatever the format. */
+/** All lines have the same length, whatever the format; 0 where there is none. */
 const lengthOfLines = (log) => {
-  const fd = openSync(log, 'r');
-  const start = Buffer.alloc(4096);
-  const length = start.subarray(0, readSync(fd, start)).indexOf(10) + 1;
-  closeSync(fd);
-  return length;
+  let fd;
+  try {
+    fd = openSync(log, 'r');
+    const start = Buffer.alloc(4096);
+    return start.subarray(0, readSync(fd, start)).indexOf(10) + 1;
+  } catch {
+    // Not there yet, or set aside just then.
+    return 0;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
 };
 
 const isComplete = (log, count) => {
-  const length = existsSync(log) ? lengthOfLines(log) : 0;
+  const length = lengthOfLines(log);
   return length > 0 && bytesOf(log) >= length * count;
 };
 

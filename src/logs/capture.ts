@@ -12,8 +12,6 @@ import { LogFiles } from './log-files.ts';
 import { Stream } from './stream.ts';
 import { TailBuffer } from './tail-buffer.ts';
 
-const NEWLINE = 10;
-
 /**
  * Keeps the output of instances in files.
  * @param prefix tells the pipes of several supervisors apart.
@@ -106,12 +104,10 @@ class FileCapture implements LogCapture {
       this.pipes = pipes ?? { out: fifos.take(), err: fifos.take() };
       if (pipes) this.#goOn(pipes);
       this.#outReader = new FifoReader(this.pipes.out, (bytes) => {
-        this.#outReader.mark(bytes[bytes.length - 1] !== NEWLINE);
         this.#out.push(bytes);
         for (const watch of this.#watching) watch.out.push(bytes);
       });
       this.#errReader = new FifoReader(this.pipes.err, (bytes) => {
-        this.#errReader.mark(bytes[bytes.length - 1] !== NEWLINE);
         this.#tail.push(bytes);
         this.#err.push(bytes);
         for (const watch of this.#watching) watch.err.push(bytes);
@@ -138,8 +134,8 @@ class FileCapture implements LogCapture {
   drain(): void {
     this.#outReader.drain();
     this.#errReader.drain();
-    this.#outReader.mark(false);
-    this.#errReader.mark(false);
+    this.#outReader.endLine();
+    this.#errReader.endLine();
     this.#out.flush();
     this.#err.flush();
   }

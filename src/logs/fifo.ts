@@ -9,7 +9,14 @@ const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
 /** How much is read at once from a pipe that others may still be writing to. */
 const DRAIN_BYTES = 16 * CHUNK_BYTES;
 
+const NEWLINE = 10;
 const STICKY = 0o1000;
+/**
+ * A reader that is killed as it reads has not noted how that ended. Where a chunk of late ended within a line, or none has
+ * come for a while, the next one is presumed to end so too, or not.
+ */
+const WARY_CHUNKS = 64;
+const SETTLED_MS = 100;
 
 /** Pipes that are kept ready: those of one instance. */
 const STOCK = 2;
@@ -86,15 +93,23 @@ export class FifoReader {
   readonly #socket: Socket;
   readonly #onChunk: (chunk: Buffer) => void;
   #marked: boolean;
+  /** Chunks since one that ended within a line. */
+  #sinceCut: number;
+  #chunks = 0;
+  #settling: NodeJS.Timeout | null = null;
 
   /** @param onChunk gets bytes that are only valid during the call. */
   constructor(path: string, onChunk: (chunk: Buffer) => void) {
     this.path = path;
-    this.#onChunk = onChunk;
+    this.#onChunk = (bytes) => {
+      this.#noteEnd(bytes[bytes.length - 1] === NEWLINE);
+      onChunk(bytes);
+    };
     this.#fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
     this.#marked = (fstatSync(this.#fd).mode & STICKY) !== 0;
+    this.#sinceCut = this.#marked ? 0 : WARY_CHUNKS;
     const callback = (bytes: number): boolean => {
-      onChunk(chunk.subarray(0, bytes));
+      this.#onChunk(chunk.subarray(0, bytes));
       return true;
     };
     // The types know `onread` only for connect(), where it is documented.
@@ -131,13 +146,36 @@ export class FifoReader {
     }
   }
 
-  /** Whether the last reader has read up to the middle of a line. */
+  /** Whether the last reader may have read up to the middle of a line. */
   get isMarked(): boolean {
     return this.#marked;
   }
 
+  /** The writer has ended, and so has its last line. */
+  endLine(): void {
+    this.#sinceCut = WARY_CHUNKS;
+    this.#mark(false);
+  }
+
+  #noteEnd(isLineEnd: boolean): void {
+    this.#chunks++;
+    this.#sinceCut = isLineEnd ? Math.min(this.#sinceCut + 1, WARY_CHUNKS) : 0;
+    this.#mark(this.#sinceCut < WARY_CHUNKS);
+    if (this.#marked && isLineEnd) this.#settle(this.#chunks);
+  }
+
+  /** In a while, should nothing have come since. */
+  #settle(since: number): void {
+    this.#settling ??= setTimeout(() => {
+      this.#settling = null;
+      if (this.#sinceCut === 0) return;
+      if (this.#chunks === since) this.endLine();
+      else this.#settle(this.#chunks);
+    }, SETTLED_MS).unref();
+  }
+
   /** Keeps this in the pipe's own mode, where it outlives this process. */
-  mark(marked: boolean): void {
+  #mark(marked: boolean): void {
     if (marked === this.#marked) return;
     this.#marked = marked;
     try {
@@ -149,11 +187,12 @@ export class FifoReader {
 
   /** Leaves the pipe to another reader. */
   leave(): void {
+    if (this.#settling) clearTimeout(this.#settling);
     this.#socket.destroy();
   }
 
   close(): void {
-    this.#socket.destroy();
+    this.leave();
     rmSync(this.path, { force: true });
   }
 }

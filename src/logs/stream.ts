@@ -12,7 +12,7 @@ export class Stream {
   readonly forwards: readonly Forward[];
   readonly #format: Format;
   readonly #note: (text: string) => Buffer;
-  /** The rest of a line whose beginning is missing, as it comes; null where there is none. */
+  /** The rest of a line whose beginning may be missing, as it comes; null where there is none. */
   #headless: Buffer[] | null = null;
   #headlessBytes = 0;
 
@@ -84,7 +84,7 @@ export class Stream {
 
   #endQuote(headless: readonly Buffer[]): void {
     this.#headless = null;
-    const note = this.#note(`a line whose beginning is missing: ${Buffer.concat(headless).toString('utf8')}`);
+    const note = this.#note(`a line whose beginning may be missing: ${Buffer.concat(headless).toString('utf8')}`);
     for (const { file } of this.writers) file.append(note, null);
   }
 }
