@@ -4,7 +4,7 @@ import { trustedPath } from '../protocol/trusted-path.ts';
 import { Compressor } from './compressor.ts';
 import { LogFile, type LogFileOptions, type LogWriter } from './log-file.ts';
 import { LogKeeper } from './log-keeper.ts';
-import { rotatedOf } from './segments.ts';
+import { LogFolders, rotatedOf } from './segments.ts';
 
 /** Files are set aside, and what is too old is removed, also when nothing is written. */
 const TICK_MS = 60_000;
@@ -85,9 +85,10 @@ export class LogFiles {
 
   #tick(): void {
     for (const { file } of this.#files.values()) file.tick();
+    const folders = new LogFolders();
     const used = new Set([...this.#files.values()].map(({ keeper }) => keeper));
     for (const [name, keeper] of this.#keepers) {
-      if (used.has(keeper)) keeper.run();
+      if (used.has(keeper)) keeper.run(folders);
       else this.#keepers.delete(name);
     }
   }

@@ -1,9 +1,8 @@
-import { readdir, rm, stat } from 'node:fs/promises';
-import { basename, dirname, extname } from 'node:path';
+import { rm, stat } from 'node:fs/promises';
 import type { LogSpec } from '../domain/app-spec.ts';
 import { type Compressor, partOf } from './compressor.ts';
 import { expired, type SizedSegment } from './retention.ts';
-import { realLog, segmentsIn } from './segments.ts';
+import { LogFolders, realLog } from './segments.ts';
 import { timesPath } from './times.ts';
 
 /** A file is compressed when it was set aside so long ago: until then others may still write to it, and many never live that long. */
@@ -25,10 +24,10 @@ export class LogKeeper {
     this.#now = now;
   }
 
-  /** Looks through the files soon. */
-  run(): void {
+  /** Looks through the files soon. @param folders as they are now. */
+  run(folders = new LogFolders()): void {
     if (this.#running) this.#again = true;
-    else if (!this.#closed) void this.#run();
+    else if (!this.#closed) void this.#run(folders);
   }
 
   close(): void {
@@ -36,10 +35,10 @@ export class LogKeeper {
     if (this.#timer) clearTimeout(this.#timer);
   }
 
-  async #run(): Promise<void> {
+  async #run(folders: LogFolders): Promise<void> {
     this.#running = true;
     try {
-      const segments = await sizedSegments(this.spec);
+      const segments = await sizedSegments(this.spec, folders);
       const now = this.#now();
       const removed = expired(segments, this.spec.rotation, now);
       for (const segment of removed) await removeSegment(segment);
@@ -66,30 +65,20 @@ export class LogKeeper {
 }
 
 /** Of all instances of an app, those that are gone too. */
-export async function sizedSegments({ out, error, combined }: LogSpec): Promise<readonly SizedSegment[]> {
+export async function sizedSegments(
+  { out, error, combined }: LogSpec,
+  folders = new LogFolders(),
+): Promise<readonly SizedSegment[]> {
   const logs = [...new Set([out, error, combined].filter((path) => path !== null).map(realLog))];
   const found = new Map<string, SizedSegment>();
-  for (const folder of new Set(logs.map((path) => dirname(path)))) {
-    const bases = logs.filter((path) => dirname(path) === folder).map((path) => basename(path));
-    const isLog = (name: string): boolean => bases.some((base) => isInstanceOf(name, base));
-    for (const segment of segmentsIn(folder, await readdir(folder).catch(() => []), isLog)) {
-      const bytes = await stat(segment.path).then(
-        ({ size }) => size,
-        () => null,
-      );
-      if (bytes !== null) found.set(segment.path, { ...segment, bytes });
-    }
+  for (const segment of (await Promise.all(logs.map((log) => folders.segmentsOf(log)))).flat()) {
+    const bytes = await stat(segment.path).then(
+      ({ size }) => size,
+      () => null,
+    );
+    if (bytes !== null) found.set(segment.path, { ...segment, bytes });
   }
   return [...found.values()];
-}
-
-/** `api-out-3.log` is that of an instance of `api-out.log`; see domain/log-paths.ts. */
-function isInstanceOf(name: string, base: string): boolean {
-  if (name === base) return true;
-  const extension = extname(base);
-  const stem = base.slice(0, base.length - extension.length);
-  if (!name.startsWith(`${stem}-`) || !name.endsWith(extension)) return false;
-  return /^\d+$/.test(name.slice(stem.length + 1, name.length - extension.length));
 }
 
 export async function removeSegment({ path }: SizedSegment): Promise<void> {

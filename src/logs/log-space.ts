@@ -5,7 +5,7 @@ import type { LogPath } from '../protocol/messages.ts';
 import { openTrusted, trustedPath } from '../protocol/trusted-path.ts';
 import { removeSegment, sizedSegments } from './log-keeper.ts';
 import { expired, type SizedSegment } from './retention.ts';
-import { rotatedOf, segmentsIn } from './segments.ts';
+import { LogFolders, rotatedOf, segmentsIn } from './segments.ts';
 import { timesPath } from './times.ts';
 
 /** Empties logs, and removes what was set aside of them. @returns those that are there. */
@@ -35,7 +35,8 @@ export async function trimLogs(folder: string, specs: readonly LogSpec[]): Promi
   if (limits.length === 0) return;
   const found = new Map<string, SizedSegment>();
   for (const segment of await ofFolder(folder)) found.set(segment.path, segment);
-  for (const spec of specs) for (const segment of await sizedSegments(spec)) found.set(segment.path, segment);
+  const folders = new LogFolders();
+  for (const spec of specs) for (const segment of await sizedSegments(spec, folders)) found.set(segment.path, segment);
   const all = { retain: null, maxAgeMs: null, maxTotalBytes: Math.min(...limits) };
   for (const segment of expired([...found.values()], all, Date.now())) await removeSegment(segment);
 }
