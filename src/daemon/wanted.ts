@@ -77,10 +77,10 @@ export class Wanted {
 
   /** A spec whose change was refused, or whose reload failed, is not wanted any more. @returns whether there was one. */
   async undo(kind: OperationKind, before: readonly AppRecord[], outcomes: readonly Outcome[]): Promise<boolean> {
-    const failed = outcomes.filter(({ ok, refused }) => refused || (kind === 'reload' && !ok));
+    const isLost = ({ ok, refused }: Outcome): boolean => refused === true || (kind === 'reload' && !ok);
     const of = ({ slots }: AppRecord): readonly Outcome[] =>
       outcomes.filter((outcome) => slots.some(({ id }) => id === outcome.id));
-    const undone = before.filter((app) => this.#registry.byKey(app.key) && of(app).some((one) => failed.includes(one)));
+    const undone = before.filter((app) => this.#registry.byKey(app.key) && of(app).some(isLost));
     for (const app of undone) {
       const { spec } = this.#registry.update(app.key, app.spec).record;
       if (of(app).some(({ refused }) => refused)) continue;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
 import { closeSync, statSync, writeSync } from 'node:fs';
 import { test } from 'node:test';
 import { FifoMaker, FifoReader } from '../../src/logs/fifo.ts';
@@ -7,17 +8,15 @@ import { tempFolder } from '../fakes/temp-folder.ts';
 
 test('the mode of a pipe tells the next reader whether a line may have been begun', async (t) => {
   const path = new FifoMaker(tempFolder(t), 'test').take();
-  let read = '';
-  const reader = new FifoReader(path, (bytes) => {
-    read += String(bytes);
-  });
+  const reads = new EventEmitter();
+  const reader = new FifoReader(path, (bytes) => reads.emit('bytes', String(bytes)));
   t.after(() => reader.close());
   const writer = reader.openWriter();
   t.after(() => closeSync(writer));
   const write = async (text: string): Promise<void> => {
-    const before = read;
+    const read = once(reads, 'bytes');
     writeSync(writer, text);
-    while (read !== before + text) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(await read, [text]);
   };
   const isMarked = (): boolean => (statSync(path).mode & 0o1000) !== 0;
 
