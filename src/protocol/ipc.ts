@@ -1,6 +1,6 @@
-import type { DrainOrder } from '../domain/instance.ts';
+import type { DrainOrder } from '../domain/drain-times.ts';
 
-export type { DrainOrder } from '../domain/instance.ts';
+export type { DrainOrder } from '../domain/drain-times.ts';
 
 /**
  * What crosses the IPC channel between a supervisor and the bootstrap inside the user's Node.js process.

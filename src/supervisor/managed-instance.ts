@@ -6,12 +6,11 @@ import {
   instancePolicy,
   newInstance,
   pidOf,
-  resume,
   type Step,
-  step,
   type Timer,
 } from '../domain/instance.ts';
 import { instanceEnv } from '../domain/instance-env.ts';
+import { resume, step } from '../domain/instance-step.ts';
 import type { Exit } from '../domain/restart-policy.ts';
 import { shortageOf } from '../domain/shortage.ts';
 import type { AppError } from '../protocol/ipc.ts';

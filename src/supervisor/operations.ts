@@ -1,5 +1,6 @@
 import { START_DEADLINE_MS } from '../domain/app-spec.ts';
-import { longestStopMs, STOPPED_BY_COMMAND, type StopHow } from '../domain/instance.ts';
+import { longestStopMs, type StopHow } from '../domain/drain-times.ts';
+import { STOPPED_BY_COMMAND } from '../domain/instance.ts';
 import type { OperationKind, Outcome } from '../protocol/messages.ts';
 import { explainFailure, type Role } from './explain.ts';
 import type { ManagedApp } from './managed-app.ts';

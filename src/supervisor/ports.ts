@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { AppSpec, Check } from '../domain/app-spec.ts';
-import type { DrainOrder } from '../domain/instance.ts';
+import type { DrainOrder } from '../domain/drain-times.ts';
 import type { Exit } from '../domain/restart-policy.ts';
 import type { AppError } from '../protocol/ipc.ts';
 import type { LostLines, Slot } from '../protocol/messages.ts';

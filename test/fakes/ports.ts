@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { AppSpec, Check } from '../../src/domain/app-spec.ts';
-import type { DrainOrder } from '../../src/domain/instance.ts';
+import type { DrainOrder } from '../../src/domain/drain-times.ts';
 import type { LostLines, Slot } from '../../src/protocol/messages.ts';
 import type {
   AdoptRequest,

@@ -9,9 +9,9 @@ import {
   instancePolicy,
   newInstance,
   pidOf,
-  step,
   type Timer,
 } from '../../src/domain/instance.ts';
+import { step } from '../../src/domain/instance-step.ts';
 import type { Exit } from '../../src/domain/restart-policy.ts';
 import { appSpec, clusterSpec } from '../fakes/app-spec.ts';
 

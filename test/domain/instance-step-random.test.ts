@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import type { StopHow } from '../../src/domain/drain-times.ts';
 import {
   type Instance,
   type InstanceEffect,
@@ -9,10 +10,9 @@ import {
   instancePolicy,
   newInstance,
   pidOf,
-  type StopHow,
-  step,
   type Timer,
 } from '../../src/domain/instance.ts';
+import { step } from '../../src/domain/instance-step.ts';
 import type { Exit } from '../../src/domain/restart-policy.ts';
 import { appSpec } from '../fakes/app-spec.ts';
 

@@ -1,0 +1,410 @@
+import { GRACE_MS, START_DEADLINE_MS } from './app-spec.ts';
+import { drainTimes, type StopHow } from './drain-times.ts';
+import {
+  type AfterStop,
+  type Instance,
+  type InstanceEffect,
+  type InstanceEvent,
+  type InstancePolicy,
+  type InstanceState,
+  STOPPED_BY_COMMAND,
+  type Step,
+  type Timer,
+} from './instance.ts';
+import { decideRestart, describeExit, type Exit, FRESH_HISTORY } from './restart-policy.ts';
+
+/** Between two tries to start a process where the machine is short of something: each wait is twice the one before. */
+const FIRST_SHORTAGE_MS = 500;
+const LONGEST_SHORTAGE_MS = 15_000;
+
+/**
+ * The life of an instance, as a pure machine: the next instance, and the effects to perform. It is total: an event
+ * that means nothing in a state changes nothing. docs/lifecycle.md is its manual. A timer belongs to the state it was
+ * set in: whoever performs the effects drops all timers of an instance when `state.kind` changes.
+ */
+export function step(instance: Instance, event: InstanceEvent, now: number): Step {
+  switch (event.kind) {
+    case 'start':
+      return onStart(instance, now);
+    case 'stop':
+      return onStop(instance, event, now);
+    case 'restart':
+      return onRestart(instance, event, now);
+    case 'reset':
+      return to({ ...instance, restarts: 0, history: FRESH_HISTORY }, instance.state);
+    case 'spawned':
+      return onSpawned(instance, event.pid);
+    case 'spawn-failed':
+      return onSpawnFailed(instance, event, now);
+    case 'main-ran':
+    case 'listening':
+    case 'ready':
+    case 'probed':
+      return onProgress(instance, event.kind);
+    case 'not-ready':
+      return instance.state.kind === 'starting'
+        ? to(instance, { ...instance.state, notReady: event.reason })
+        : ignore(instance);
+    case 'only-streams':
+      return onOnlyStreams(instance, now);
+    case 'drained':
+      return instance.state.kind === 'draining' ? endDrain(instance, instance.state, []) : ignore(instance);
+    case 'exited':
+      return onExited(instance, event.exit, event.treeAlive, now);
+    case 'tree-gone':
+      return instance.state.kind === 'stopping' && instance.state.exit
+        ? afterStop(instance, instance.state, instance.state.exit, now)
+        : ignore(instance);
+    case 'timer':
+      return onTimer(instance, event.timer, now);
+  }
+}
+
+/**
+ * Takes up the life of an instance where another supervisor left it: what it was about to do, and its timers. A time
+ * that cannot be told begins anew.
+ */
+export function resume(instance: Instance, now: number): Step {
+  const { state, policy } = instance;
+  switch (state.kind) {
+    case 'starting': {
+      if (state.pid === null) return spawn(instance, now);
+      const deadlineMs = wordDeadlineMs(policy);
+      if (deadlineMs > 0) return to(instance, state, [{ kind: 'set-timer', timer: 'ready', ms: deadlineMs }]);
+      return to(instance, state, [
+        { kind: 'set-timer', timer: 'grace', ms: Math.max(GRACE_MS, policy.ready.listenTimeoutMs) },
+      ]);
+    }
+    case 'draining': {
+      const { timeoutMs, streamTimeoutMs } = drainTimes(policy, state.how);
+      const ms = Math.max(0, state.from + Math.max(timeoutMs, streamTimeoutMs) - now);
+      return to(instance, state, [{ kind: 'set-timer', timer: 'drain', ms }]);
+    }
+    case 'stopping': {
+      if (state.pid === null) return afterStop(instance, state, { code: null, signal: null }, now);
+      return to(instance, state, [setKillTimer(policy), ...(state.exit ? [{ kind: 'await-tree' } as const] : [])]);
+    }
+    case 'backoff':
+      return to(instance, state, [{ kind: 'set-timer', timer: 'backoff', ms: Math.max(0, state.until - now) }]);
+    case 'stopped':
+    case 'online':
+    case 'errored':
+      return ignore(instance);
+  }
+}
+
+function onStart(instance: Instance, now: number): Step {
+  const { state } = instance;
+  switch (state.kind) {
+    case 'stopped':
+    case 'errored':
+      return spawn({ ...instance, history: FRESH_HISTORY }, now);
+    case 'backoff':
+      return spawn(instance, now);
+    case 'draining':
+    case 'stopping':
+      return to(instance, { ...state, next: { kind: 'start' } });
+    case 'starting':
+    case 'online':
+      return ignore(instance);
+  }
+}
+
+type StopOrder = Pick<Extract<InstanceEvent, { kind: 'stop' }>, 'how' | 'why'>;
+
+function onStop(instance: Instance, { how, why }: StopOrder, now: number): Step {
+  const { state } = instance;
+  const next: AfterStop = why === undefined ? { kind: 'stop' } : { kind: 'stop', why };
+  switch (state.kind) {
+    case 'starting':
+    case 'online':
+      return beginStop(instance, state, next, how, now);
+    case 'draining':
+      return redirectDrain(instance, state, next, how);
+    case 'stopping':
+      return to(instance, { ...state, next });
+    case 'backoff':
+    case 'errored':
+      return to(instance, { kind: 'stopped', reason: STOPPED_BY_COMMAND });
+    case 'stopped':
+      return ignore(instance);
+  }
+}
+
+function onRestart(instance: Instance, { how, why }: StopOrder, now: number): Step {
+  const { state } = instance;
+  const next: AfterStop = why === undefined ? { kind: 'start' } : { kind: 'start', why };
+  const fresh = { ...instance, history: FRESH_HISTORY, restarts: instance.restarts + 1 };
+  switch (state.kind) {
+    case 'starting':
+    case 'online':
+      return beginStop(fresh, state, next, how, now);
+    case 'draining':
+      return redirectDrain(fresh, state, next, how);
+    case 'stopping':
+      return to(fresh, { ...state, next });
+    case 'stopped':
+    case 'backoff':
+    case 'errored':
+      return spawn(fresh, now);
+  }
+}
+
+function onSpawned(instance: Instance, pid: number): Step {
+  const { state, policy } = instance;
+  if (state.kind === 'stopping' && state.pid === null) {
+    return to(instance, { ...state, pid }, [
+      { kind: 'signal', signal: policy.stop.signal, tree: policy.stop.treekill },
+    ]);
+  }
+  if (state.kind !== 'starting') return ignore(instance);
+  const timers: InstanceEffect[] = [];
+  const deadlineMs = wordDeadlineMs(policy);
+  if (deadlineMs > 0) {
+    timers.push({ kind: 'set-timer', timer: 'ready', ms: deadlineMs });
+  } else if (policy.runtime === 'other') {
+    timers.push({ kind: 'set-timer', timer: 'grace', ms: GRACE_MS });
+  } else if (instance.trial) {
+    timers.push({ kind: 'set-timer', timer: 'ready', ms: START_DEADLINE_MS });
+  }
+  return to(instance, { ...state, pid }, timers);
+}
+
+/** How long the word of the app and the probe may take; 0 where neither is waited for. */
+function wordDeadlineMs({ ready }: InstancePolicy): number {
+  return Math.max(ready.waitReady ? ready.listenTimeoutMs : 0, ready.probe?.deadlineMs ?? 0);
+}
+
+function onSpawnFailed(
+  instance: Instance,
+  { reason, short = false }: Extract<InstanceEvent, { kind: 'spawn-failed' }>,
+  now: number,
+): Step {
+  const { state, history, trial } = instance;
+  if (state.kind === 'stopping') return afterStop(instance, state, { code: null, signal: null }, now);
+  if (state.kind !== 'starting') return ignore(instance);
+  if (!short || trial) return failed(instance, { code: null, signal: null }, 0, reason, now);
+  // No fault of the app: it is neither counted nor given up.
+  const delayMs = Math.min(FIRST_SHORTAGE_MS * 2 ** history.shortages, LONGEST_SHORTAGE_MS);
+  return to(
+    { ...instance, history: { ...history, shortages: history.shortages + 1 } },
+    { kind: 'backoff', until: now + delayMs, reason },
+    [{ kind: 'set-timer', timer: 'backoff', ms: delayMs }],
+  );
+}
+
+function onProgress(instance: Instance, what: 'main-ran' | 'listening' | 'ready' | 'probed'): Step {
+  const { state, policy } = instance;
+  if (state.kind !== 'starting' || state.pid === null) return ignore(instance);
+  const next = {
+    ...state,
+    mainRan: state.mainRan || what === 'main-ran',
+    listening: state.listening || what === 'listening',
+    said: state.said || what === 'ready',
+    probed: state.probed || what === 'probed',
+  };
+  const { waitReady, probe } = policy.ready;
+  if (waitReady || probe) {
+    const isReady = (next.said || !waitReady) && (next.probed || !probe);
+    return isReady ? online(instance, state.pid, state.since) : to(instance, next);
+  }
+  if (!next.mainRan || what === 'ready' || what === 'probed') return to(instance, next);
+  if (next.listening) return online(instance, state.pid, state.since);
+  // Set once: what comes later than the main module is its listening.
+  if ((policy.mustListen && instance.trial) || what !== 'main-ran') return to(instance, next);
+  const timer: InstanceEffect =
+    policy.mode === 'cluster'
+      ? { kind: 'set-timer', timer: 'listen', ms: policy.ready.listenTimeoutMs }
+      : { kind: 'set-timer', timer: 'grace', ms: GRACE_MS };
+  return to(instance, next, [timer]);
+}
+
+function onExited(instance: Instance, exit: Exit, treeAlive: boolean, now: number): Step {
+  const { state, policy } = instance;
+  switch (state.kind) {
+    case 'starting':
+    case 'online': {
+      const next = failed(instance, exit, now - state.since, null, now);
+      if (!treeAlive || !policy.stop.treekill) return next;
+      // What a dead main process leaves behind could hold its port: it goes before the next run.
+      return { ...next, effects: [{ kind: 'signal', signal: 'SIGKILL', tree: true }, ...next.effects] };
+    }
+    case 'draining': {
+      const { instance: ended } = endDrain(instance, state, []);
+      const after = onExited(ended, exit, treeAlive, now);
+      if (after.instance.state.kind !== 'stopping') return after;
+      return { ...after, effects: [...after.effects, setKillTimer(policy)] };
+    }
+    case 'stopping':
+      if (treeAlive && policy.stop.treekill) return to(instance, { ...state, exit }, [{ kind: 'await-tree' }]);
+      return afterStop(instance, state, exit, now);
+    case 'stopped':
+    case 'backoff':
+    case 'errored':
+      return ignore(instance);
+  }
+}
+
+function onTimer(instance: Instance, timer: Timer, now: number): Step {
+  const { state, policy } = instance;
+  switch (timer) {
+    case 'grace':
+    case 'listen':
+      return state.kind === 'starting' && state.pid !== null
+        ? online(instance, state.pid, state.since)
+        : ignore(instance);
+    case 'ready': {
+      if (state.kind !== 'starting') return ignore(instance);
+      return beginStop(instance, state, { kind: 'fail', reason: whyNotReady(policy, state) }, 'final', now);
+    }
+    case 'drain':
+      return state.kind === 'draining' ? endDrain(instance, state, [{ kind: 'end-drain' }]) : ignore(instance);
+    case 'kill':
+      return onKillTimer(instance);
+    case 'backoff':
+      return state.kind === 'backoff' ? spawn(instance, now) : ignore(instance);
+  }
+}
+
+function whyNotReady(policy: InstancePolicy, state: Extract<InstanceState, { kind: 'starting' }>): string {
+  const within = `within ${wordDeadlineMs(policy) || START_DEADLINE_MS} ms`;
+  if (policy.ready.waitReady && !state.said) return `did not send 'ready' ${within} (wait_ready)`;
+  if (!policy.ready.probe) return `was not ready ${within}`;
+  return `was not ready ${within} (readiness: ${state.notReady ?? 'no answer'})`;
+}
+
+function onKillTimer(instance: Instance): Step {
+  const { state, policy } = instance;
+  if (state.kind !== 'stopping') return ignore(instance);
+  // A process in the kernel's hands may outlive SIGKILL for long: it is tried again, and no other is started meanwhile.
+  return to(instance, { ...state, killed: true }, [
+    { kind: 'signal', signal: 'SIGKILL', tree: policy.stop.treekill },
+    { kind: 'set-timer', timer: 'kill', ms: Math.max(policy.stop.killTimeoutMs, 5000) },
+  ]);
+}
+
+function beginStop(
+  instance: Instance,
+  state: Extract<InstanceState, { kind: 'starting' | 'online' }>,
+  next: AfterStop,
+  how: StopHow,
+  now: number,
+): Step {
+  const { stop, mode, runtime } = instance.policy;
+  const { pid, since } = state;
+  // Before it is ready there is nothing to finish, and its bootstrap may not be there to ask; but a worker of a cluster
+  // may have got connections as soon as it listens.
+  const canAsk = state.kind === 'online' && runtime === 'node';
+  const mayServe = canAsk || (state.kind === 'starting' && state.listening);
+  if (mayServe && mode === 'cluster' && pid !== null) {
+    const { order, timeoutMs } = drainTimes(instance.policy, how);
+    return to(instance, { kind: 'draining', pid, since, from: now, how, next }, [
+      { kind: 'set-timer', timer: 'drain', ms: timeoutMs },
+      { kind: 'ask-shutdown', drain: order },
+    ]);
+  }
+  const effects: InstanceEffect[] = [setKillTimer(instance.policy)];
+  if (canAsk && stop.shutdownWithMessage) effects.push({ kind: 'ask-shutdown', drain: null });
+  else if (pid !== null) effects.push({ kind: 'signal', signal: stop.signal, tree: stop.treekill });
+  return to(instance, ending(pid, since, state.kind === 'online', next), effects);
+}
+
+function ending(
+  pid: number | null,
+  since: number,
+  wasReady: boolean,
+  next: AfterStop,
+): Extract<InstanceState, { kind: 'stopping' }> {
+  return { kind: 'stopping', pid, since, wasReady, exit: null, killed: false, next };
+}
+
+/** Another command while it drains: it decides what comes after, and one that stops for good shortens the drain. */
+function redirectDrain(
+  instance: Instance,
+  state: Extract<InstanceState, { kind: 'draining' }>,
+  next: AfterStop,
+  how: StopHow,
+): Step {
+  if (how === 'covered' || how === state.how) return to(instance, { ...state, next });
+  const ms = instance.policy.stop.killTimeoutMs;
+  return to(instance, { ...state, how, next }, [{ kind: 'set-timer', timer: 'drain', ms }]);
+}
+
+function onOnlyStreams(instance: Instance, now: number): Step {
+  const { state, policy } = instance;
+  if (state.kind !== 'draining') return ignore(instance);
+  const ms = Math.max(0, state.from + drainTimes(policy, state.how).streamTimeoutMs - now);
+  return to(instance, state, [{ kind: 'set-timer', timer: 'drain', ms }]);
+}
+
+/** From here on it is the app's own turn, for kill_timeout. */
+function endDrain(
+  instance: Instance,
+  { pid, since, next }: Extract<InstanceState, { kind: 'draining' }>,
+  effects: readonly InstanceEffect[],
+): Step {
+  return to(instance, ending(pid, since, true, next), [...effects, setKillTimer(instance.policy)]);
+}
+
+function setKillTimer({ stop }: InstancePolicy): InstanceEffect {
+  return { kind: 'set-timer', timer: 'kill', ms: stop.killTimeoutMs };
+}
+
+function afterStop(
+  instance: Instance,
+  state: Extract<InstanceState, { kind: 'stopping' }>,
+  exit: Exit,
+  now: number,
+): Step {
+  const { next } = state;
+  const uptimeMs = now - state.since;
+  if (next.kind === 'fail') return failed(instance, exit, uptimeMs, next.reason, now);
+  const killed = state.killed ? `, killed after ${instance.policy.stop.killTimeoutMs} ms` : '';
+  const reason = `${next.why ?? (next.kind === 'stop' ? STOPPED_BY_COMMAND : 'restarted by command')}${killed}`;
+  const ended = { ...instance, lastExit: { ...exit, at: now, uptimeMs, reason } };
+  return next.kind === 'stop' ? to(ended, { kind: 'stopped', reason }) : spawn(ended, now);
+}
+
+/** A run has ended without being told to, or was ended because it failed. */
+function failed(instance: Instance, exit: Exit, uptimeMs: number, why: string | null, now: number): Step {
+  const reason = why ?? `exited with ${describeExit(exit)}`;
+  const ended = { ...instance, lastExit: { ...exit, at: now, uptimeMs, reason } };
+  if (instance.trial) return to(ended, { kind: 'errored', reason });
+
+  const wasReady = instance.state.kind === 'online';
+  const decision = decideRestart(instance.policy.restart, instance.history, { exit, uptimeMs, wasReady });
+  switch (decision.kind) {
+    case 'stop':
+      return to(ended, { kind: 'stopped', reason: decision.reason });
+    case 'give-up':
+      return to(ended, { kind: 'errored', reason: why ? `${decision.reason}: ${why}` : decision.reason });
+    case 'restart': {
+      const again = { ...ended, history: decision.history, restarts: instance.restarts + 1 };
+      // No process could be made: the machine is short of something, which trying at once does not cure.
+      const neverRan = exit.code === null && exit.signal === null && !exit.unseen;
+      const delayMs = neverRan ? Math.max(decision.delayMs, 1000) : decision.delayMs;
+      if (delayMs === 0) return spawn(again, now);
+      return to(again, { kind: 'backoff', until: now + delayMs, reason }, [
+        { kind: 'set-timer', timer: 'backoff', ms: delayMs },
+      ]);
+    }
+  }
+}
+
+function spawn(instance: Instance, now: number): Step {
+  const nothing = { mainRan: false, listening: false, said: false, probed: false, notReady: null };
+  return to(instance, { kind: 'starting', pid: null, since: now, ...nothing }, [{ kind: 'spawn' }]);
+}
+
+function online(instance: Instance, pid: number, since: number): Step {
+  return to({ ...instance, trial: false }, { kind: 'online', pid, since });
+}
+
+/** The one place where a state is assigned. */
+function to(instance: Instance, state: InstanceState, effects: readonly InstanceEffect[] = []): Step {
+  return { instance: { ...instance, state }, effects };
+}
+
+function ignore(instance: Instance): Step {
+  return { instance, effects: [] };
+}
