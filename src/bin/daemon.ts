@@ -160,10 +160,10 @@ async function main(): Promise<void> {
     },
   });
   setInterval(() => {
-    daemon.sample();
+    daemon.views.sample();
     // It tells why not by `problems`.
     if (journal.isBehind) journal.save().catch(() => {});
-    daemon.publish();
+    daemon.views.publish();
   }, STATUS_EVERY_MS);
   setInterval(() => {
     void daemon.trimLogs();

@@ -1,29 +1,24 @@
 import { type AppSpec, MOST_INSTANCES, programToRun } from '../domain/app-spec.ts';
-import { type InstanceState, pidOf } from '../domain/instance.ts';
 import { withCallerEnv } from '../domain/instance-env.ts';
-import { logPaths } from '../domain/log-paths.ts';
 import type { Sampler } from '../metrics/sampler.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type {
   ApplyParams,
   AppRecord,
-  AppView,
-  InstanceSnapshot,
-  InstanceView,
   OperateParams,
   Outcome,
   Resurrection,
   ScaleChange,
-  Slot,
   SupervisorUpdate,
 } from '../protocol/messages.ts';
 import type { Dump } from './dump.ts';
 import type { Journal } from './journal.ts';
 import { Keeper } from './keeper.ts';
 import type { DaemonPorts } from './ports.ts';
-import type { Place, Registry } from './registry.ts';
+import type { Registry } from './registry.ts';
 import { Schedule } from './schedule.ts';
 import { type Supervisors, supervisorKeyOf } from './supervisors.ts';
+import { Views } from './views.ts';
 import { Wanted } from './wanted.ts';
 
 /** No disk takes so long, unless it is in trouble. */
@@ -31,6 +26,7 @@ const UNDULY_MS = 2000;
 
 /** The control plane: what is wanted, and commands. It may die at any time; see docs/architecture.md. */
 export class Daemon {
+  readonly views: Views;
   readonly #ports: DaemonPorts;
   readonly #registry: Registry;
   readonly #journal: Journal;
@@ -38,22 +34,18 @@ export class Daemon {
   readonly #wanted: Wanted;
   readonly #keeper: Keeper;
   readonly #supervisors: Supervisors;
-  readonly #sampler: Sampler;
   readonly #schedule: Schedule;
-  #publishing = false;
-  #publishMs = 0;
-  #isPublished = true;
 
   constructor(ports: DaemonPorts, registry: Registry, journal: Journal, dump: Dump, sampler: Sampler) {
     this.#ports = ports;
     this.#registry = registry;
     this.#journal = journal;
     this.#dump = dump;
-    this.#sampler = sampler;
     this.#wanted = new Wanted(ports, registry, journal, () => this.#plan());
-    const on = { publish: () => this.publish(), changed: () => this.#publishSoon() };
+    const on = { publish: () => this.views.publish(), changed: () => this.views.publishSoon() };
     this.#keeper = new Keeper(ports, registry, this.#wanted, on);
     this.#supervisors = this.#keeper.supervisors;
+    this.views = new Views({ ports, registry, journal, sampler, keeper: this.#keeper });
     this.#schedule = new Schedule(ports.now, (key) => void this.#replaceByCron(key));
     this.#plan();
   }
@@ -64,42 +56,6 @@ export class Daemon {
    */
   async resume(complete = true): Promise<void> {
     await this.#keeper.resume(complete);
-  }
-
-  /** Writes what `list` shows, as after every operation, so that the next command sees what this one did. */
-  publish(): void {
-    const started = performance.now();
-    try {
-      this.#ports.writeStatus({ instances: this.list(), problems: this.problems });
-      this.#isPublished = true;
-    } catch (error) {
-      // Then `list` asks this daemon.
-      if (this.#isPublished) this.#ports.log(`cannot write the status file: ${(error as Error).message}`);
-      this.#isPublished = false;
-    }
-    this.#publishMs = performance.now() - started;
-  }
-
-  list(): readonly InstanceView[] {
-    const views = this.#registry.apps.flatMap((app) => app.slots.map((slot) => this.#view(app, slot)));
-    return views.toSorted((a, b) => a.id - b.id);
-  }
-
-  describe(selectors: readonly string[]): readonly AppView[] {
-    const places = this.#registry.select(selectors);
-    const ids = new Set(places.map(({ id }) => id));
-    return this.#apps(places).map((app) => ({
-      app,
-      instances: app.slots
-        .filter(({ id }) => ids.has(id))
-        .map((slot) => ({ ...this.#view(app, slot), logs: logPaths(app.spec, slot) })),
-    }));
-  }
-
-  /** Takes a sample of CPU and memory of every instance. */
-  sample(): void {
-    const pids = this.#supervisors.instances().flatMap((instance) => pidOf(instance) ?? []);
-    this.#sampler.sample(pids, this.#ports.elapsed());
   }
 
   async apply({ specs, existing, origin, canaryMs }: ApplyParams): Promise<readonly Outcome[]> {
@@ -124,7 +80,7 @@ export class Daemon {
 
   async operate({ kind, selectors, env, canaryMs, sparesReload }: OperateParams): Promise<readonly Outcome[]> {
     const places = this.#registry.select(selectors);
-    const before = this.#apps(places);
+    const before = this.#registry.appsOf(places);
     const ids = places.map(({ id }) => id);
     switch (kind) {
       case 'start':
@@ -158,7 +114,7 @@ export class Daemon {
    * @throws UpkeepError USAGE where there is nothing to go back to.
    */
   async rollback(selectors: readonly string[], force = false): Promise<readonly Outcome[]> {
-    const apps = this.#apps(this.#registry.select(selectors));
+    const apps = this.#registry.appsOf(this.#registry.select(selectors));
     const specs = apps.map(({ spec, previous, failedReload }) => {
       const { name, instances } = spec;
       if (!force && failedReload === 'spared') {
@@ -184,7 +140,7 @@ export class Daemon {
   }
 
   async scale(selector: string, change: ScaleChange): Promise<readonly Outcome[]> {
-    const [app, ...others] = this.#apps(this.#registry.select([selector]));
+    const [app, ...others] = this.#registry.appsOf(this.#registry.select([selector]));
     if (!app || others.length > 0)
       throw new UpkeepError('USAGE', `"${selector}" is more than one app; scale one at a time`);
     const count = change.kind === 'to' ? change.count : app.slots.length + change.delta;
@@ -232,7 +188,7 @@ export class Daemon {
 
   /** @returns the logs that were emptied. */
   async flushLogs(selectors: readonly string[]): Promise<readonly string[]> {
-    const logs = this.describe(selectors).flatMap(({ app, instances }) =>
+    const logs = this.views.describe(selectors).flatMap(({ app, instances }) =>
       instances
         .flatMap(({ logs: { out, error, combined } }) => [out, error, combined])
         .filter((path) => path !== null)
@@ -303,11 +259,6 @@ export class Daemon {
     return `the disk, which has not saved the list of apps for ${Math.round(writingMs / 1000)} s`;
   }
 
-  /** What people should know besides the list of instances. */
-  get problems(): readonly string[] {
-    return this.#journal.problems;
-  }
-
   #plan(): void {
     const patterns = this.#registry.apps.flatMap(({ key, spec }) =>
       spec.cron === null ? [] : [[key, spec.cron] as const],
@@ -324,29 +275,6 @@ export class Daemon {
     for (const { name, id, ok, reason } of outcomes) {
       if (!ok) this.#ports.log(`cron_restart of ${name} (${id}): ${reason}`);
     }
-  }
-
-  /** After changes; many at once share one write, which takes a tenth of the time at most. */
-  #publishSoon(): void {
-    if (this.#publishing) return;
-    this.#publishing = true;
-    setTimeout(() => {
-      this.#publishing = false;
-      this.publish();
-    }, this.#publishMs * 10).unref();
-  }
-
-  #view(app: AppRecord, slot: Slot): InstanceView {
-    const snapshot = this.#supervisors.instance(slot.id) ?? blank(app.key, slot, this.#keeper.absence(app, slot));
-    const pid = pidOf(snapshot);
-    const usage = pid === null ? null : this.#sampler.usage(pid);
-    const { name, namespace, mode } = app.spec;
-    const { cpuPercent = null, rssBytes = null } = usage ?? {};
-    return { ...snapshot, name, namespace, mode, pid, cpuPercent, rssBytes };
-  }
-
-  #apps(places: readonly Place[]): readonly AppRecord[] {
-    return [...new Set(places.map(({ key }) => key))].flatMap((key) => this.#registry.byKey(key) ?? []);
   }
 
   #refuseRunning(spec: AppSpec): void {
@@ -443,22 +371,4 @@ export class Daemon {
     );
     return [...outcomes, ...trivial];
   }
-}
-
-function blank(key: string, { id, index }: Slot, state: InstanceState): InstanceSnapshot {
-  return {
-    key,
-    id,
-    index,
-    state,
-    restarts: 0,
-    unstable: 0,
-    lastExit: null,
-    exits: [],
-    unhealthy: null,
-    lost: null,
-    listens: [],
-    draining: [],
-    generation: 0,
-  };
 }

@@ -51,6 +51,11 @@ export class Registry {
     return [...chosen.values()];
   }
 
+  /** The apps of instances, each once. */
+  appsOf(places: readonly Place[]): readonly AppRecord[] {
+    return [...new Set(places.map(({ key }) => key))].flatMap((key) => this.byKey(key) ?? []);
+  }
+
   add(spec: AppSpec, now: number, origin: string | null = null): AppRecord {
     const empty = {
       key: this.#newKey(now),

@@ -49,12 +49,12 @@ export function daemonConnections(daemon: Daemon, ready: Promise<void>, options:
       waitsFor: daemon.waitsFor,
     }),
     list: () => {
-      daemon.sample();
-      return daemon.list();
+      daemon.views.sample();
+      return daemon.views.list();
     },
     describe: ({ selectors }) => {
-      daemon.sample();
-      return daemon.describe(selectors);
+      daemon.views.sample();
+      return daemon.views.describe(selectors);
     },
     apply: (params) => daemon.apply(params),
     operate: (params) => daemon.operate(params),
@@ -100,7 +100,7 @@ export function daemonConnections(daemon: Daemon, ready: Promise<void>, options:
       return await answer;
     } finally {
       underWay.delete(answer);
-      daemon.publish();
+      daemon.views.publish();
       lookIfIdle();
     }
   };
@@ -124,7 +124,7 @@ export function daemonConnections(daemon: Daemon, ready: Promise<void>, options:
       version: options.version,
       protocol: PROTOCOL_VERSION,
       pid: process.pid,
-      problems: daemon.problems,
+      problems: daemon.views.problems,
     });
   };
 }

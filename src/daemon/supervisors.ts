@@ -5,39 +5,21 @@ import { SHARED_SUPERVISOR } from '../protocol/home.ts';
 import {
   type AppRecord,
   type AppSnapshot,
-  type Hello,
   type InstanceSnapshot,
-  OLDEST_SUPERVISOR,
   type OperationKind,
   type Outcome,
-  PROTOCOL_VERSION,
   type RunParams,
-  type SupervisorEvents,
-  type SupervisorMethods,
   type SupervisorUpdate,
 } from '../protocol/messages.ts';
-import type { Peer } from '../protocol/peer.ts';
 import { shiftTimes } from '../protocol/times.ts';
 import type { DaemonPorts } from './ports.ts';
+import { QUESTION_MS, SupervisorLink } from './supervisor-link.ts';
 
-/** Questions, as opposed to operations, which have deadlines of their own, are answered within this time. */
-const QUESTION_MS = 10_000;
 /** A supervisor that has answered to its shutdown is gone within this time. */
 const GONE_MS = 1000;
 /** Nobody waits for longer than this for what the daemon finds when it starts. */
 const ADOPT_MS = 3000;
 const STARTS: ReadonlySet<OperationKind> = new Set(['start', 'restart', 'reload']);
-
-interface Link {
-  readonly key: string;
-  readonly version: string;
-  readonly pid: number;
-  readonly peer: Peer;
-  /** Their times are those of `elapsed`. */
-  readonly instances: Map<number, InstanceSnapshot>;
-  /** Resolves when the connection has ended. */
-  readonly closed: Promise<void>;
-}
 
 export interface SupervisorsEvents {
   /** A supervisor is gone that should be there. */
@@ -58,8 +40,8 @@ export function supervisorKeyOf(app: Pick<AppRecord, 'key' | 'spec'>): string {
 export class Supervisors {
   readonly #ports: DaemonPorts;
   readonly #on: SupervisorsEvents;
-  readonly #links = new Map<string, Promise<Link>>();
-  readonly #ready = new Map<string, Link>();
+  readonly #links = new Map<string, Promise<SupervisorLink>>();
+  readonly #ready = new Map<string, SupervisorLink>();
   /** What those that were lost last said: it is true of their apps until others say more. */
   readonly #away = new Map<string, ReadonlyMap<number, InstanceSnapshot>>();
   readonly #awaited = new Set<string>();
@@ -117,14 +99,14 @@ export class Supervisors {
 
   instances(): readonly InstanceSnapshot[] {
     return [...this.#ready.values()].flatMap((link) =>
-      [...link.instances.values()].map((snapshot) => this.#told(snapshot, link)),
+      [...link.instances.values()].map((snapshot) => link.told(snapshot)),
     );
   }
 
   instance(id: number): InstanceSnapshot | null {
     for (const link of this.#ready.values()) {
       const found = link.instances.get(id);
-      if (found) return this.#told(found, link);
+      if (found) return link.told(found);
     }
     for (const instances of this.#away.values()) {
       const found = instances.get(id);
@@ -135,11 +117,6 @@ export class Supervisors {
         };
     }
     return null;
-  }
-
-  #told(snapshot: InstanceSnapshot, { peer, pid }: Link): InstanceSnapshot {
-    const told = shiftTimes(snapshot, this.#ports.epoch());
-    return peer.silent ? { ...told, unhealthy: `its supervisor, process ${pid}, does not answer` } : told;
   }
 
   /** Whether the supervisor of an app is there, being started, or has left something: else nothing of the app can run. */
@@ -157,7 +134,7 @@ export class Supervisors {
         const concerned = wanted.filter(({ id }) => ids.has(id));
         try {
           const link = await this.#link(key, apps[0]?.spec.program.exec ?? '');
-          return await this.#request(link, 'run', { ...params, apps, ids: concerned.map(({ id }) => id) }, 0);
+          return await link.request('run', { ...params, apps, ids: concerned.map(({ id }) => id) }, 0);
         } catch (error) {
           const { code, message, hint } = UpkeepError.from(error);
           if (code === 'SUPERVISOR_LOST' && STARTS.has(params.kind)) {
@@ -175,7 +152,7 @@ export class Supervisors {
   }
 
   async signal(ids: readonly number[], signal: string): Promise<readonly number[]> {
-    const pids = [...this.#ready.values()].map((link) => this.#request(link, 'signal', { ids, signal }, QUESTION_MS));
+    const pids = [...this.#ready.values()].map((link) => link.request('signal', { ids, signal }, QUESTION_MS));
     return (await Promise.all(pids)).flat();
   }
 
@@ -188,7 +165,7 @@ export class Supervisors {
   async release(): Promise<void> {
     this.#closing = true;
     const links = [...this.#ready.values()];
-    await Promise.allSettled(links.map((link) => this.#request(link, 'release', {}, QUESTION_MS)));
+    await Promise.allSettled(links.map((link) => link.request('release', {}, QUESTION_MS)));
   }
 
   /** Replaces the supervisors of other versions, one after the other; their apps go on. */
@@ -207,16 +184,16 @@ export class Supervisors {
     return updates;
   }
 
-  async #replace(link: Link, exec: string): Promise<void> {
+  async #replace(link: SupervisorLink, exec: string): Promise<void> {
     const { key } = link;
-    await this.#request(link, 'handOver', {}, QUESTION_MS);
+    await link.request('handOver', {}, QUESTION_MS);
     this.#drop(link);
     this.#away.set(key, link.instances);
     await this.#link(key, exec);
   }
 
   async reopenLogs(): Promise<void> {
-    const answers = [...this.#ready.values()].map((link) => this.#request(link, 'reopenLogs', {}, QUESTION_MS));
+    const answers = [...this.#ready.values()].map((link) => link.request('reopenLogs', {}, QUESTION_MS));
     const failed = (await Promise.allSettled(answers)).find(({ status }) => status === 'rejected');
     // It looks for its files now and then anyway.
     if (failed) this.#ports.log(`not all logs were opened anew: ${String((failed as PromiseRejectedResult).reason)}`);
@@ -227,7 +204,7 @@ export class Supervisors {
     const link = this.#ready.get(key);
     if (!link || link.instances.size > 0) return;
     this.#drop(link);
-    await this.#request(link, 'shutdown', {}, QUESTION_MS).catch(() => {});
+    await link.request('shutdown', {}, QUESTION_MS).catch(() => {});
   }
 
   /** Stops everything everywhere, also what supervisors that are gone have left. @returns how many processes were stopped. */
@@ -239,14 +216,14 @@ export class Supervisors {
     let standing: unknown = null;
     const stopped = links.map(async (result) => {
       if (result.status === 'rejected') return 0;
-      const { peer, closed } = result.value;
+      const link = result.value;
       // One that is gone, or stands still, must not end the wait for the others.
-      const { stopped } = await this.#request(result.value, 'shutdown', {}, 0).catch((error: unknown) => {
-        if (peer.silent) standing = error;
+      const { stopped } = await link.request('shutdown', {}, 0).catch((error: unknown) => {
+        if (link.silent) standing = error;
         return { stopped: 0 };
       });
       // With its end go its socket and its lock, which would make the next daemon look for it.
-      if (!peer.silent) await Promise.race([closed, sleep(GONE_MS, undefined, { ref: false })]);
+      if (!link.silent) await Promise.race([link.closed, sleep(GONE_MS, undefined, { ref: false })]);
       return stopped;
     });
     const count = (await Promise.all(stopped)).reduce((sum, each) => sum + each, 0);
@@ -255,7 +232,7 @@ export class Supervisors {
     throw standing;
   }
 
-  #link(key: string, exec: string): Promise<Link> {
+  #link(key: string, exec: string): Promise<SupervisorLink> {
     const known = this.#links.get(key);
     if (known) return known;
     // It would outlive the end of all others.
@@ -272,108 +249,36 @@ export class Supervisors {
     return starting;
   }
 
-  #keep(key: string, link: Promise<Link>): void {
+  #keep(key: string, link: Promise<SupervisorLink>): void {
     this.#links.set(key, link);
     link.catch(() => {
       if (this.#links.get(key) === link) this.#links.delete(key);
     });
   }
 
-  async #adopt(key: string): Promise<{ link: Link; apps: readonly AppSnapshot[] }> {
-    const instances = new Map<number, InstanceSnapshot>();
-    const keep = (snapshot: InstanceSnapshot): void => {
-      instances.set(snapshot.id, shiftTimes(snapshot, -this.#ports.epoch()));
-    };
-    /** Told of by events: these are newer than the snapshot, whichever is read first. */
-    const touched = new Set<number>();
-    let link: Link | null = null;
-    let version = '';
-    let onClosed = (): void => {};
-    const closed = new Promise<void>((resolve) => {
-      onClosed = resolve;
-    });
-    let pid = 0;
-    let refusal: UpkeepError | null = null;
-    const peer = await this.#ports.connect(key, {
-      onHello: (hello) => {
-        version = hello.version;
-        pid = hello.pid;
-        refusal = refusalOf(key, hello);
-      },
-      onEvent: (event, data) => {
-        if (event !== 'changed') return;
-        const { instances: changed, removed } = data as SupervisorEvents['changed'];
-        for (const snapshot of changed) {
-          keep(snapshot);
-          touched.add(snapshot.id);
-        }
-        for (const id of removed) {
-          instances.delete(id);
-          touched.add(id);
-        }
-        this.#on.changed();
-      },
-      onClose: () => {
-        onClosed();
-        if (!link || this.#ready.get(key) !== link) return;
+  async #adopt(key: string): Promise<{ link: SupervisorLink; apps: readonly AppSnapshot[] }> {
+    const found = await SupervisorLink.open(this.#ports, key, {
+      changed: this.#on.changed,
+      closed: (link) => {
+        if (this.#ready.get(key) !== link) return;
         this.#drop(link);
-        this.#away.set(key, instances);
-        if (!this.#closing) this.#on.lost(key, [...instances.values()]);
+        this.#away.set(key, link.instances);
+        if (!this.#closing) this.#on.lost(key, [...link.instances.values()]);
       },
     });
-    const params = { daemonCommand: this.#ports.daemonCommand };
-    const answer = peer.request('adopt', params, QUESTION_MS) as Promise<SupervisorMethods['adopt']['result']>;
-    const { apps } = await answer
-      .then((result) => {
-        // Its greeting comes before any answer.
-        if (refusal) throw refusal;
-        return result;
-      })
-      .catch((error: unknown) => {
-        peer.destroy();
-        throw error;
-      });
-    for (const snapshot of apps.flatMap((app) => app.instances)) {
-      if (!touched.has(snapshot.id)) keep(snapshot);
-    }
-    link = { key, version, pid, peer, instances, closed };
-    this.#ready.set(key, link);
+    this.#ready.set(key, found.link);
     this.#away.delete(key);
-    return { link, apps };
+    return found;
   }
 
-  #drop({ key }: Link): void {
+  #drop({ key }: SupervisorLink): void {
     this.#ready.delete(key);
     this.#links.delete(key);
-  }
-
-  async #request<M extends keyof SupervisorMethods>(
-    { key, pid, peer }: Link,
-    method: M,
-    params: SupervisorMethods[M]['params'],
-    timeoutMs: number,
-  ): Promise<SupervisorMethods[M]['result']> {
-    try {
-      return (await peer.request(method, params, timeoutMs)) as SupervisorMethods[M]['result'];
-    } catch (error) {
-      if (!(error instanceof UpkeepError)) throw error;
-      if (error.code === 'PEER_SILENT') throw silent(pid, error);
-      if (error.code !== 'DAEMON_UNREACHABLE') throw error;
-      throw new UpkeepError('SUPERVISOR_LOST', `supervisor ${key} ended before it answered`, { cause: error });
-    }
   }
 }
 
 function isRefusal(error: unknown): error is UpkeepError {
   return error instanceof UpkeepError && error.code === 'PROTOCOL_VERSION';
-}
-
-/** A supervisor that cannot be spoken to; its apps go on whatever is done to it. */
-function refusalOf(key: string, { protocol, version, pid }: Hello): UpkeepError | null {
-  if (protocol >= OLDEST_SUPERVISOR && protocol <= PROTOCOL_VERSION) return null;
-  const versions = `is of version ${version}, protocol ${protocol}; this daemon speaks ${PROTOCOL_VERSION}`;
-  const hint = `\`kill -9 ${pid}\`: another supervisor takes its place, and its apps go on`;
-  return new UpkeepError('PROTOCOL_VERSION', `supervisor ${key} ${versions}`, { hint });
 }
 
 /** Why there is no supervisor. */
@@ -386,14 +291,6 @@ function notThere(key: string, exec: string, cause: Error): UpkeepError {
   const node = key === SHARED_SUPERVISOR ? null : `is ${exec} a Node.js of version 20.19 or later?`;
   const hint = node ?? 'daemon.log in the home may tell why';
   return new UpkeepError('SUPERVISOR_LOST', `its supervisor did not start: ${cause.message}`, { cause, hint });
-}
-
-function silent(pid: number, cause: UpkeepError): UpkeepError {
-  const hint = `if it was stopped, \`kill -CONT ${pid}\`, and it does what it was told; else \`kill -9 ${pid}\`: another one takes its place, and its apps go on`;
-  return new UpkeepError('SUPERVISOR_LOST', `its supervisor, process ${pid}, does not answer: ${cause.message}`, {
-    cause,
-    hint,
-  });
 }
 
 /** Map.groupBy needs Node 21. */

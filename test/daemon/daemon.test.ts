@@ -47,8 +47,8 @@ class Box {
 const blankStat = { pid: 0, ppid: 1, group: 1, zombie: false, startTime: '1', cpuMs: 0, rssBytes: 0 };
 
 const start = (daemon: Daemon, ...specs: AppSpec[]) => daemon.apply({ specs, existing: 'error' });
-const states = (daemon: Daemon) => daemon.list().map(({ id, name, state }) => `${id} ${name} ${state.kind}`);
-const pids = (daemon: Daemon) => daemon.list().map(({ pid }) => pid);
+const states = (daemon: Daemon) => daemon.views.list().map(({ id, name, state }) => `${id} ${name} ${state.kind}`);
+const pids = (daemon: Daemon) => daemon.views.list().map(({ pid }) => pid);
 const wanted = (apps: readonly AppRecord[]) =>
   apps.flatMap(({ spec, slots }) => slots.map((slot) => `${slot.id} ${spec.name} ${slot.wanted}`)).toSorted();
 
@@ -240,7 +240,7 @@ describe('operate', () => {
     await daemon.operate({ kind: 'restart', selectors: ['all'] });
     await daemon.operate({ kind: 'reset', selectors: ['b'] });
     assert.deepEqual(
-      daemon.list().map(({ restarts }) => restarts),
+      daemon.views.list().map(({ restarts }) => restarts),
       [1, 0, 0],
     );
   });
@@ -307,10 +307,10 @@ describe('scale', () => {
     launcher.script = waits;
     const reload = daemon.operate({ kind: 'reload', selectors: ['api'] });
     while (launcher.alive.length < 3) await turn();
-    const [registered, saved] = [daemon.describe(['all']), await box.saved()];
+    const [registered, saved] = [daemon.views.describe(['all']), await box.saved()];
     const busy = 'a reload of api is running';
     assert.deepEqual(told(await daemon.scale('api', { kind: 'to', count: 4 })), [busy, busy]);
-    assert.deepEqual([daemon.describe(['all']), await box.saved()], [registered, saved]);
+    assert.deepEqual([daemon.views.describe(['all']), await box.saved()], [registered, saved]);
     launcher.script = serves;
     launcher.of(0).listen();
     assert.deepEqual(told(await reload), ['ok', 'ok']);
@@ -338,9 +338,9 @@ describe('views', () => {
     const daemon = await new Box(t).daemon();
     await start(daemon, appSpec({ instances: 2 }));
     await daemon.operate({ kind: 'stop', selectors: ['1'] });
-    daemon.sample();
+    daemon.views.sample();
     assert.deepEqual(
-      daemon.list().map(({ pid, rssBytes, cpuPercent }) => [pid, rssBytes, cpuPercent]),
+      daemon.views.list().map(({ pid, rssBytes, cpuPercent }) => [pid, rssBytes, cpuPercent]),
       [
         [100, 100_000, null],
         [null, null, null],
@@ -351,7 +351,7 @@ describe('views', () => {
   test('describe has the instances that were meant, with their logs', async (t) => {
     const daemon = await new Box(t).daemon();
     await start(daemon, appSpec({ instances: 2 }));
-    const [view] = daemon.describe(['1']);
+    const [view] = daemon.views.describe(['1']);
     assert.deepEqual(
       view?.instances.map(({ id, logs }) => [id, logs.out]),
       [[1, '/logs/api-out-1.log']],
@@ -419,7 +419,7 @@ describe('a daemon that comes after another', () => {
     const box = new Box(t);
     const first = await box.daemon();
     await start(first, appSpec({ name: 'a' }), clusterSpec({ name: 'c', instances: 2 }));
-    const before = first.list();
+    const before = first.views.list();
     await silence(box, first);
     return { box, before };
   }
@@ -427,7 +427,7 @@ describe('a daemon that comes after another', () => {
   test('finds everything as it was', async (t) => {
     const { box, before } = await succeeded(t);
     const next = await box.daemon();
-    assert.deepEqual(next.list(), before);
+    assert.deepEqual(next.views.list(), before);
     const { clusterSupervisor, shared } = box.machine;
     for (const { ports, runs } of [clusterSupervisor, shared])
       assert.deepEqual([ports.launcher.processes.every(({ alive }) => alive), runs.length], [true, 1]);
@@ -439,7 +439,7 @@ describe('a daemon that comes after another', () => {
     box.machine.shared.ports.launcher.of(0).exit(1);
     await turn();
     assert.deepEqual(
-      next.list().map(({ restarts }) => restarts),
+      next.views.list().map(({ restarts }) => restarts),
       [1, 0, 0],
     );
   });
@@ -491,7 +491,7 @@ describe('a daemon that comes after another', () => {
     await new Journal(box.statePath, () => changed).save();
     const next = await box.daemon();
     assert.deepEqual(
-      next.describe(['all']).map(({ app }) => app.spec.env),
+      next.views.describe(['all']).map(({ app }) => app.spec.env),
       [{}, {}],
     );
   });
@@ -514,13 +514,13 @@ describe('a supervisor of another protocol', () => {
     await start(first, appSpec({ name: 'a' }), clusterSpec({ name: 'c' }));
     await silence(box, first);
     box.machine.shared.protocol = protocol;
-    return { box, before: first.list() };
+    return { box, before: first.views.list() };
   }
 
   test('works where it is the one before', async (t) => {
     const { box, before } = await speaking(t, PROTOCOL_VERSION - 1);
     const next = await box.daemon();
-    assert.deepEqual(next.list(), before);
+    assert.deepEqual(next.views.list(), before);
     assert.deepEqual(told(await next.operate({ kind: 'restart', selectors: ['a'] })), ['ok']);
   });
 
@@ -558,7 +558,7 @@ describe('a daemon whose state is damaged', () => {
       assert.deepEqual(states(next), before);
       assert.ok([...box.machine.supervisors.values()].every(({ ended }) => !ended));
       assert.deepEqual(wanted(await box.saved()), ['0 a up', '1 c up', '2 c up', '3 later up', '4 later up']);
-      assert.equal(next.problems.length, generations.length);
+      assert.equal(next.views.problems.length, generations.length);
       await next.operate({ kind: 'stop', selectors: ['all'] });
       assert.ok(states(next).every((state) => state.endsWith('stopped')));
     });
@@ -576,7 +576,7 @@ describe('a daemon whose state is damaged', () => {
       states(next).map((state) => state.split(' ').at(-1)),
       ['stopped', 'online', 'online', 'online', 'online'],
     );
-    assert.equal((await box.daemon()).list().length, 5);
+    assert.equal((await box.daemon()).views.list().length, 5);
   });
 
   test('writes nothing over it while nothing runs and nothing changes', async (t) => {
@@ -596,7 +596,7 @@ describe('a state that cannot be saved', () => {
     renameSync(folder, `${folder}.gone`);
     t.after(() => rmSync(`${folder}.gone`, { recursive: true, force: true }));
     const relieve = () => renameSync(`${folder}.gone`, folder);
-    return { box, daemon, relieve, before: { views: daemon.list(), apps: daemon.describe(['all']) } };
+    return { box, daemon, relieve, before: { views: daemon.views.list(), apps: daemon.views.describe(['all']) } };
   }
   const unsaved = { code: 'STATE_UNSAVED', message: /^the list of apps cannot be saved: ENOENT/ };
 
@@ -613,12 +613,12 @@ describe('a state that cannot be saved', () => {
     ];
     for (const attempt of attempts) {
       await assert.rejects(attempt(), unsaved);
-      assert.deepEqual({ views: daemon.list(), apps: daemon.describe(['all']) }, before);
+      assert.deepEqual({ views: daemon.views.list(), apps: daemon.views.describe(['all']) }, before);
     }
-    assert.match(daemon.problems.join(), /is not saved: ENOENT/);
+    assert.match(daemon.views.problems.join(), /is not saved: ENOENT/);
     relieve();
     assert.deepEqual(told(await start(daemon, appSpec({ name: 'new' }))), ['ok']);
-    assert.deepEqual(daemon.problems, []);
+    assert.deepEqual(daemon.views.problems, []);
     assert.deepEqual(wanted(await box.saved()), ['0 a up', '1 c up', '2 c up', '3 new up']);
   });
 
@@ -638,7 +638,7 @@ describe('a state that cannot be saved', () => {
     const { box, daemon } = await unsavable(t);
     const supervisors = [...box.machine.supervisors.values()];
     await assert.rejects(daemon.kill(), { code: 'STATE_UNSAVED' });
-    assert.deepEqual(daemon.list(), []);
+    assert.deepEqual(daemon.views.list(), []);
     assert.ok(supervisors.every(({ ports }) => ports.launcher.alive.length === 0));
   });
 });
@@ -649,11 +649,11 @@ describe('a supervisor that dies', () => {
     const daemon = await box.daemon();
     await start(daemon, appSpec({ name: 'a', instances: 2 }), clusterSpec({ name: 'c' }));
     await daemon.operate({ kind: 'stop', selectors: ['1'] });
-    const before = daemon.list();
+    const before = daemon.views.list();
     const dead = box.machine.shared;
     await replaced(box, dead);
     assert.deepEqual(states(daemon), ['0 a online', '1 a stopped', '2 c online']);
-    assert.deepEqual(daemon.list(), before);
+    assert.deepEqual(daemon.views.list(), before);
     assert.notEqual(box.machine.shared, dead);
     assert.match(box.machine.lines.join('\n'), /supervisor shared is gone; another one goes on with its 2 instances/);
   });
@@ -681,12 +681,12 @@ describe('a supervisor that dies', () => {
     const box = new Box(t);
     const first = await box.daemon();
     await start(first, appSpec({ name: 'a' }), clusterSpec({ name: 'c', instances: 2 }));
-    const before = first.list();
+    const before = first.views.list();
     const cluster = box.machine.clusterSupervisor;
     await silence(box, first);
     for (const supervisor of [box.machine.shared, cluster]) supervisor.die();
     const next = await box.daemon();
-    assert.deepEqual(next.list(), before);
+    assert.deepEqual(next.views.list(), before);
     assert.equal(box.machine.clusterSupervisor.exec, cluster.exec);
   });
 
@@ -694,7 +694,7 @@ describe('a supervisor that dies', () => {
     const box = new Box(t);
     const daemon = await box.daemon();
     await start(daemon, appSpec({ name: 'a' }), clusterSpec({ name: 'c' }));
-    const before = daemon.list();
+    const before = daemon.views.list();
     assert.deepEqual(await daemon.updateSupervisors('0.0.0-test'), []);
     const updates = await daemon.updateSupervisors('0.0.1');
     assert.deepEqual(
@@ -704,7 +704,7 @@ describe('a supervisor that dies', () => {
         [['c'], null],
       ],
     );
-    assert.deepEqual(daemon.list(), before);
+    assert.deepEqual(daemon.views.list(), before);
   });
 
   test('that cannot be started fails its own apps only', async (t) => {
@@ -790,7 +790,7 @@ describe('what is saved', () => {
     const next = await box.daemon();
     await next.resurrect();
     await next.operate({ kind: 'start', selectors: ['idle'] });
-    const execs = next.describe(['all']).map(({ app }) => app.spec.program.exec);
+    const execs = next.views.describe(['all']).map(({ app }) => app.spec.program.exec);
     assert.deepEqual(execs, ['node', 'node', 'node']);
     assert.equal(box.machine.clusterSupervisor.exec, 'node');
     assert.match(box.machine.lines.join('\n'), /\/usr\/bin\/node is gone: c runs on node/);
@@ -831,7 +831,7 @@ test('a wall clock that is set moves the times of what was told before', async (
   const box = new Box(t);
   const daemon = await box.daemon();
   await start(daemon, appSpec());
-  const since = () => daemon.list().map(({ state }) => ('since' in state ? state.since : null));
+  const since = () => daemon.views.list().map(({ state }) => ('since' in state ? state.since : null));
   const [before = null] = since();
   assert.ok(before !== null);
   for (const ahead of [3_600_000, -3_600_000, 0]) {
@@ -842,7 +842,7 @@ test('a wall clock that is set moves the times of what was told before', async (
   await silence(box, daemon);
   const next = await box.daemon();
   assert.deepEqual(
-    next.list().map(({ state }) => 'since' in state && state.since),
+    next.views.list().map(({ state }) => 'since' in state && state.since),
     [before + 5000],
   );
 });
@@ -858,7 +858,7 @@ describe('a supervisor that cannot be started', () => {
     const [outcome] = await start(daemon, appSpec());
     assert.equal(outcome?.reason, 'its supervisor cannot be started: the machine is short of processes (EAGAIN)');
     assert.match(String(outcome?.hint), /it is tried again/);
-    const [view] = daemon.list();
+    const [view] = daemon.views.list();
     assert.deepEqual(view?.state.kind === 'backoff' && view.state.reason, outcome?.reason);
     for (let round = 0; round < 10; round++) {
       t.mock.timers.tick(15_000);

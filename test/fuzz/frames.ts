@@ -34,7 +34,7 @@ export function framesTarget(): Target<Buffer> & { readonly end: () => void } {
       const said = await talk(box, chunks);
       for (const answer of said) refuseInternal(answer);
       validate(v.array(appRecord), JSON.parse(JSON.stringify(box.registry.apps)), 'what is saved can be read');
-      const ids = box.daemon.list().map(({ id }) => id);
+      const ids = box.daemon.views.list().map(({ id }) => id);
       assert.equal(new Set(ids).size, ids.length, 'each id is there once');
       const [, pong] = await talk(box, [Buffer.from('{"id":1,"method":"ping"}\n')]);
       assert.ok(pong?.['result'], 'the daemon still answers');

@@ -60,8 +60,8 @@ export function stateTarget(): Target<StateFiles> & { readonly end: () => void }
       const box = new BoxedDaemon(new Registry(found.apps));
       await turn();
       await turn();
-      box.daemon.describe(['all']);
-      box.daemon.publish();
+      box.daemon.views.describe(['all']);
+      box.daemon.views.publish();
       box.end();
       checkStatus(newest);
       if (random.chance(LOCKS)) checkLock(newest);
