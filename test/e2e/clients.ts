@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
@@ -34,6 +35,8 @@ export class Load {
   #answers = 0;
 
   constructor(t: TestContext) {
+    // One for each loop, and for what each has open.
+    setMaxListeners(0, this.#ending.signal);
     t.after(() => this.#ending.abort());
   }
 
@@ -266,11 +269,13 @@ function readEvents(port: number, ending: AbortSignal): Promise<void> {
         else if (response.complete) resolve();
         else reject(new Error('a stream was cut'));
       });
-      ending.addEventListener('abort', () => {
-        resolve();
-        sent.destroy();
-      });
     });
+    const leave = (): void => {
+      resolve();
+      sent.destroy();
+    };
+    ending.addEventListener('abort', leave);
+    sent.on('close', () => ending.removeEventListener('abort', leave));
     sent.on('error', reject);
     sent.end();
   });
@@ -290,11 +295,13 @@ function useWebSocket(port: number, ending: AbortSignal): Promise<void> {
       setTimeout(send, 20);
     });
     socket.on('error', reject);
+    const leave = (): void => socket.terminate();
+    ending.addEventListener('abort', leave);
     socket.on('close', (code) => {
+      ending.removeEventListener('abort', leave);
       if (code === 1001 || ending.aborted) resolve();
       else reject(new Error(`a WebSocket was closed with code ${code}`));
     });
-    ending.addEventListener('abort', () => socket.terminate());
   });
 }
 
