@@ -68,10 +68,17 @@ export class UpkeepError extends Error {
     return { code, message, hint, stderr };
   }
 
-  /** Revives what `toWire` made; an unknown code, from a newer peer, becomes INTERNAL. */
-  static fromWire(wire: Partial<WireError>): UpkeepError {
-    const { code = 'INTERNAL', message = 'no message', hint = null, stderr = [] } = wire;
-    return new UpkeepError(Object.hasOwn(ERROR_CODES, code) ? code : 'INTERNAL', message, { hint, stderr });
+  /** Revives what `toWire` made, and anything else; an unknown code, from a newer peer, becomes INTERNAL. */
+  static fromWire(wire: unknown): UpkeepError {
+    const { code, message, hint, stderr } = Object(wire) as Readonly<Record<keyof WireError, unknown>>;
+    return new UpkeepError(
+      typeof code === 'string' && Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'INTERNAL',
+      typeof message === 'string' ? message : 'no message',
+      {
+        hint: typeof hint === 'string' ? hint : null,
+        stderr: Array.isArray(stderr) ? stderr.filter((line) => typeof line === 'string') : [],
+      },
+    );
   }
 
   /** The error itself; any other thrown value tells what the machine is short of, or is an INTERNAL one. */

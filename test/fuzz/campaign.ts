@@ -95,7 +95,7 @@ function shown(value: unknown): string {
   return text.length > 20_000 ? `${text.slice(0, 20_000)}...` : text;
 }
 
-/** From another thread, as this one may be in an endless loop. */
+/** From another thread, as this one may be in an endless loop, or wait for what nobody does any more. */
 function watchForHangs(what: string): { next: () => void; end: () => Promise<number> } {
   const counter = new Int32Array(new SharedArrayBuffer(4));
   const code = `
@@ -110,6 +110,5 @@ function watchForHangs(what: string): { next: () => void; end: () => Promise<num
       process.kill(process.pid, 'SIGKILL');
     }, 500);`;
   const worker = new Worker(code, { eval: true, workerData: { counter, what, ms: HANG_MS } });
-  worker.unref();
   return { next: () => Atomics.add(counter, 0, 1), end: () => worker.terminate() };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type ErrorCode, UpkeepError } from '../../src/protocol/errors.ts';
+import { UpkeepError } from '../../src/protocol/errors.ts';
 
 const cross = (error: UpkeepError): UpkeepError => UpkeepError.fromWire(JSON.parse(JSON.stringify(error.toWire())));
 
@@ -36,13 +36,13 @@ describe('an error that crosses a socket', () => {
   });
 
   test('of a code that is not known here becomes INTERNAL', () => {
-    const { code, message } = UpkeepError.fromWire({ code: 'FROM_THE_FUTURE' as ErrorCode, message: 'new' });
+    const { code, message } = UpkeepError.fromWire({ code: 'FROM_THE_FUTURE', message: 'new' });
     assert.deepEqual([code, message], ['INTERNAL', 'new']);
   });
 
   test('is not taken for one that every object has', () => {
     for (const code of ['toString', 'constructor', '__proto__'] as string[]) {
-      const error = UpkeepError.fromWire({ code: code as ErrorCode, message: 'x' });
+      const error = UpkeepError.fromWire({ code, message: 'x' });
       assert.deepEqual([error.code, error.exitCode], ['INTERNAL', 70]);
     }
   });
@@ -50,6 +50,14 @@ describe('an error that crosses a socket', () => {
   test('of nothing at all is still an error', () => {
     const { code, message, hint, stderr } = UpkeepError.fromWire({});
     assert.deepEqual([code, message, hint, stderr], ['INTERNAL', 'no message', null, []]);
+  });
+
+  test('with other values than it should have is still an error', () => {
+    const stubborn = { toString: 1 };
+    const values = { code: stubborn, message: stubborn, hint: stubborn, stderr: ['a line', stubborn] };
+    const { code, message, hint, stderr } = UpkeepError.fromWire(values);
+    assert.deepEqual([code, message, hint, stderr], ['INTERNAL', 'no message', null, ['a line']]);
+    for (const wire of [null, undefined, 1, 'x', []]) assert.equal(UpkeepError.fromWire(wire).code, 'INTERNAL');
   });
 });
 
