@@ -81,18 +81,16 @@ const BOOT_OPTIONS: readonly Option[] = [
 ];
 
 /** Commands of pm2 that are not there yet, with what to do meanwhile. */
-export const MISSING_COMMANDS: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(
-    (
-      'monit dashboard dash imonit deepUpdate logrotate attach send trigger serve ' +
-      'expose deploy install uninstall create inspect report slist sysinfos completion init ecosystem examples set get ' +
-      'unset multiset conf config pull forward backward link unlink open monitor unmonitor plus login logout'
-    )
-      .split(' ')
-      .map((name) => [name, 'docs/status.md tells what is there']),
-  ),
-  logrotate: 'not needed: logs are rotated without it; docs/logs.md',
-};
+export const MISSING_COMMANDS: ReadonlyMap<string, string> = new Map([
+  ...(
+    'monit dashboard dash imonit deepUpdate attach send trigger serve ' +
+    'expose deploy install uninstall create inspect report slist sysinfos completion init ecosystem examples set get ' +
+    'unset multiset conf config pull forward backward link unlink open monitor unmonitor plus login logout'
+  )
+    .split(' ')
+    .map((name) => [name, 'docs/status.md tells what is there'] as const),
+  ['logrotate', 'not needed: logs are rotated without it; docs/logs.md'] as const,
+]);
 
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly Command[] = [

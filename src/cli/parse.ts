@@ -26,13 +26,12 @@ export async function parseAndRun(argv: readonly string[], context: Context): Pr
   // Only the named command is built: building all of them would be most of the time that `list` takes.
   const word = argv.find((arg) => !arg.startsWith('-'));
   const named = COMMANDS.filter(({ name, aliases = [] }) => word !== undefined && [name, ...aliases].includes(word));
-  if (word !== undefined && word === argv[0] && Object.hasOwn(MISSING_COMMANDS, word)) {
-    throw new UpkeepError('USAGE', `"${word}" is not there yet`, { hint: MISSING_COMMANDS[word] ?? null });
-  }
+  const missing = word === argv[0] ? MISSING_COMMANDS.get(word ?? '') : undefined;
+  if (missing !== undefined) throw new UpkeepError('USAGE', `"${word}" is not there yet`, { hint: missing });
   const topic = word === 'help' ? argv[argv.indexOf(word) + 1] : undefined;
   const isCommand = topic !== undefined && topic !== 'help' && !topic.startsWith('-');
   if (isCommand && !COMMANDS.some(({ name, aliases = [] }) => [name, ...aliases].includes(topic))) {
-    const hint = MISSING_COMMANDS[topic] ?? '`upkeep help` lists the commands';
+    const hint = MISSING_COMMANDS.get(topic) ?? '`upkeep help` lists the commands';
     throw new UpkeepError('USAGE', `there is no command "${topic}"`, { hint });
   }
   let exitCode = 0;

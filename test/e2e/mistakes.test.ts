@@ -19,9 +19,11 @@ test('an unknown command names the nearest one', async (t) => {
 
 test('help of what is no command says so', async (t) => {
   const box = await sandbox(t);
-  const { code, stderr } = await box.fails('help', 'nope');
-  assert.equal(code, 2);
-  assert.match(stderr, /there is no command "nope"\n {2}next: /);
+  for (const word of ['nope', 'toString']) {
+    const { code, stderr } = await box.fails('help', word);
+    assert.equal(code, 2);
+    assert.match(stderr, new RegExp(`there is no command "${word}"\\n {2}next: `));
+  }
   assert.match((await box.ok('help', 'restart')).stdout, /upkeep restart/);
 });
 

@@ -112,9 +112,11 @@ async function run(
   };
   const argv = dashes === -1 ? given : given.slice(0, dashes);
   const progress = { ended: false };
-  const running = runCommandLine(argv, context, COMMANDS, parseAndRun).finally(() => {
+  const running = runCommandLine(argv, context, COMMANDS, parseAndRun);
+  const end = (): void => {
     progress.ended = true;
-  });
+  };
+  running.then(end, end);
   for (let turns = 0; turns < MOST_TURNS && !progress.ended; turns++) await turn();
   if (!progress.ended) interrupt.abort();
   for (const client of clients) client.close();

@@ -56,10 +56,13 @@ export async function campaign<Input>(target: Target<Input>, ms: number): Promis
   };
   process.on('uncaughtException', note).on('unhandledRejection', note);
   const watch = watchForHangs(`${name}: seed ${seed}`);
-  const attempt = async (input: Input, random: Random, what: string, at: number | null): Promise<void> => {
+  const attempt = async (make: () => Input, random: Random, what: string, at: number | null): Promise<void> => {
     watch.next();
     const started = performance.now();
+    let input: Input | null = null;
     try {
+      input = make();
+      if (only !== null) console.log(shown(input));
       await check(input, random);
       if (stray.length > 0) throw stray[0];
       const took = performance.now() - started;
@@ -74,13 +77,11 @@ export async function campaign<Input>(target: Target<Input>, ms: number): Promis
   try {
     if (only === null) {
       for (const [index, input] of corpus.entries())
-        await attempt(input, new Random(seed), `corpus entry ${index}`, null);
+        await attempt(() => input, new Random(seed), `corpus entry ${index}`, null);
     }
     for (; only === null ? performance.now() < until : at === only; at++) {
       const random = new Random(seed, at);
-      const input = mutate(random, random.pick(corpus));
-      if (only !== null) console.log(shown(input));
-      await attempt(input, random, `input ${at}`, at);
+      await attempt(() => mutate(random, random.pick(corpus)), random, `input ${at}`, at);
     }
   } finally {
     process.off('uncaughtException', note).off('unhandledRejection', note);
