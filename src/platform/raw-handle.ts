@@ -16,6 +16,8 @@ export interface BindRequest {
   readonly flags: number;
 }
 
+const EINVAL = -22;
+
 /** libuv's UV_TCP_REUSEPORT, which Node passes on from 22.12. */
 export const REUSE_PORT = 2;
 
@@ -29,6 +31,8 @@ type CreateServerHandle = (
 
 /** Binds a socket that accepts nothing yet. @returns the negative errno when it cannot be. */
 export function bind({ address, port, addressType, flags }: BindRequest): RawHandle | number {
+  // Of what has neither port nor path, Node would ask what only a port can do.
+  if (port < 0 && !address) return EINVAL;
   const { _createServerHandle: create } = net as unknown as { _createServerHandle: CreateServerHandle };
   const handle = create(address, port, addressType, undefined, flags);
   if (typeof handle === 'number') return handle;

@@ -111,7 +111,7 @@ function mutateConversation(
   corpus: readonly Conversation[],
 ): Conversation {
   const mutated = random.chance(0.8) ? mutateValue(random, messages) : messages;
-  const list = Array.isArray(mutated) ? (mutated as unknown[]) : [mutated];
+  const list = Array.isArray(mutated) ? [...(mutated as unknown[])] : [mutated];
   if (random.chance(0.3)) list.push(...random.pick(corpus).messages);
   if (random.chance(0.3)) list.sort(() => random.next() - 0.5);
   if (random.chance(0.02)) list.push(...Array.from({ length: 500 }, () => random.pick(list)));
