@@ -143,7 +143,7 @@ function mutatePlace(random: Random, value: unknown, strange: readonly (() => un
       put(container, key, container[random.pick(keys)]);
       break;
     default:
-      if (Array.isArray(container)) container.push(...(container as unknown[]).slice(0, 20));
+      if (Array.isArray(container)) container.push(...[...(container as unknown[])].slice(0, 20));
       else put(container, random.pick(KEYS), otherValue(random, null, strange));
   }
   return container;
