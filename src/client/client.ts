@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SHORT_HINT, shortageOf } from '../domain/shortage.ts';
 import { UpkeepError } from '../protocol/errors.ts';
@@ -69,6 +69,12 @@ export class Client {
   }
 }
 
+function whyKeptOut({ root, run }: Home): string {
+  const isOwn = statSync(root, { throwIfNoEntry: false })?.uid === process.geteuid?.();
+  if (isOwn) return `its owner may not enter it, by its mode: \`chmod 700 ${root} ${run}\``;
+  return "this home is another user's: name your own in UPKEEP_HOME";
+}
+
 /**
  * @param anyProtocol a daemon of another protocol will do, for the few words that all of them know.
  * @returns null when no daemon runs.
@@ -92,7 +98,7 @@ export async function connectRunning(home: Home, anyProtocol = false): Promise<C
     if (code !== undefined && NOBODY_THERE.has(code)) return null;
     throw new UpkeepError('DAEMON_UNREACHABLE', `cannot connect to ${home.daemonSocket}: ${code}`, {
       cause: error,
-      ...(code === 'EACCES' ? { hint: "this home is another user's: name your own in UPKEEP_HOME" } : {}),
+      ...(code === 'EACCES' ? { hint: whyKeptOut(home) } : {}),
     });
   }
   let timer: NodeJS.Timeout | undefined;

@@ -234,7 +234,7 @@ export class Daemon {
   }
 
   async clearDump(): Promise<{ path: string }> {
-    await this.#dump.replace([], true);
+    await this.#dump.clear();
     return { path: this.#dump.path };
   }
 

@@ -1,7 +1,8 @@
+import { rm } from 'node:fs/promises';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { AppRecord } from '../protocol/messages.ts';
 import { Journal } from './journal.ts';
-import { type LoadedState, loadState } from './state-file.ts';
+import { type LoadedState, loadState, previousPath } from './state-file.ts';
 
 /** What `save` keeps until the next one: a file of the same kind as the wanted state, which changes by command only. */
 export class Dump {
@@ -15,6 +16,12 @@ export class Dump {
   /** Read from disk each time: it may be a copy that was put there by hand. */
   load(): Promise<LoadedState> {
     return loadState(this.path);
+  }
+
+  /** Keeps nothing, not as the generation before either. */
+  async clear(): Promise<void> {
+    await this.replace([], true);
+    await rm(previousPath(this.path), { force: true });
   }
 
   /** @throws UpkeepError LIST_EMPTY where nothing would replace something, unless forced. */

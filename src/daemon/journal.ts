@@ -81,17 +81,17 @@ export class Journal {
   /** What people should know of the list of apps, until it is mended. */
   get problems(): readonly string[] {
     const { problem } = this.#loaded;
+    const aside = this.#aside.filter((file) => existsSync(file));
     return [
       ...(this.#failure === null ? [] : [`the list of apps is not saved: ${this.#failure}`]),
       ...(this.#unreadable.length > 0
         ? [`the list of apps may be incomplete: ${problem}. The next change keeps that file aside`]
         : []),
-      ...this.#aside
-        .filter((file) => existsSync(file))
-        .map(
-          (file) =>
-            `the list of apps may be incomplete: ${file} could not be read. See that nothing is missing, then remove it`,
-        ),
+      ...(aside.length > 0
+        ? [
+            `the list of apps may be incomplete: ${aside.join(' and ')} could not be read. See that nothing is missing, then remove ${aside.length > 1 ? 'them' : 'it'}`,
+          ]
+        : []),
     ];
   }
 
@@ -113,7 +113,10 @@ export class Journal {
       this.#failure = null;
     } catch (cause) {
       this.#failure = (cause as Error).message;
-      throw new UpkeepError('STATE_UNSAVED', `the list of apps cannot be saved: ${this.#failure}`, { cause });
+      throw new UpkeepError('STATE_UNSAVED', `the list of apps cannot be saved: ${this.#failure}`, {
+        cause,
+        hint: `nothing was done: ${remedyOf(cause)}, then give the command again`,
+      });
     } finally {
       clearTimeout(timer);
     }
@@ -192,4 +195,10 @@ export class Journal {
 
 function ignoreMissing(error: NodeJS.ErrnoException): void {
   if (error.code !== 'ENOENT') throw error;
+}
+
+/** What lets a list be saved again. */
+export function remedyOf(cause: unknown): string {
+  const { code = '' } = cause as NodeJS.ErrnoException;
+  return ['EACCES', 'EPERM', 'EROFS'].includes(code) ? 'let its folder be written to' : 'make room on the disk';
 }

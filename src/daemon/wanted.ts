@@ -2,7 +2,7 @@ import type { AppSpec } from '../domain/app-spec.ts';
 import { inRelease } from '../domain/release.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { AppRecord, OperationKind, Outcome } from '../protocol/messages.ts';
-import type { Journal } from './journal.ts';
+import { type Journal, remedyOf } from './journal.ts';
 import type { DaemonPorts } from './ports.ts';
 import type { Registry } from './registry.ts';
 
@@ -48,7 +48,7 @@ export class Wanted {
     if (!failed) return result;
     throw new UpkeepError('STATE_UNSAVED', `it was done, but ${failed.message}`, {
       cause: failed,
-      hint: 'make room: until it is saved, a new daemon would not know of it; the save is tried again all the time',
+      hint: `${remedyOf(failed.cause)}: until it is saved, a new daemon would not know of it; the save is tried again all the time`,
     });
   }
 

@@ -19,7 +19,7 @@ const ERROR_CODES = {
   INIT_FAILED: { exit: 1, hint: null },
   HOME_UNUSABLE: { exit: 1, hint: 'name another folder in UPKEEP_HOME' },
   PEER_SILENT: { exit: 1, hint: null },
-  STATE_UNSAVED: { exit: 1, hint: 'nothing was done: make room on the disk, then give the command again' },
+  STATE_UNSAVED: { exit: 1, hint: null },
   DAEMON_UNREACHABLE: { exit: 1, hint: '`upkeep kill`, then try again; the log is daemon.log in the home' },
   DAEMON_FULL: { exit: 1, hint: null },
   SUPERVISOR_LOST: { exit: 1, hint: 'the daemon starts another one; try again' },

@@ -9,7 +9,6 @@ export interface Home {
   /** Sockets, locks and log pipes: worthless after a reboot. */
   readonly run: string;
   readonly logs: string;
-  readonly pids: string;
   /** Compiled code of the command line. */
   readonly cache: string;
   readonly daemonSocket: string;
@@ -46,7 +45,6 @@ export function resolveHome(env: Readonly<Record<string, string | undefined>>): 
     root,
     run,
     logs: join(root, 'logs'),
-    pids: join(root, 'pids'),
     cache: join(root, 'cache'),
     daemonSocket: join(run, 'daemon.sock'),
     daemonLock: join(run, 'daemon.lock'),
@@ -88,7 +86,7 @@ export function supervisorLock(home: Home, key: string): string {
 export function makeHome(home: Home): string | null {
   const changed = closeHome(home);
   try {
-    for (const folder of [home.root, home.run, home.logs, home.pids]) makeFolder(folder);
+    for (const folder of [home.root, home.run, home.logs]) makeFolder(folder);
     return changed;
   } catch (cause) {
     throw new UpkeepError('HOME_UNUSABLE', `cannot make ${home.root}: ${(cause as Error).message}`, { cause });

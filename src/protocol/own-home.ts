@@ -1,4 +1,5 @@
 import { chmodSync, readdirSync, type Stats, statSync } from 'node:fs';
+import { basename } from 'node:path';
 import { UpkeepError } from './errors.ts';
 import type { Home } from './home.ts';
 
@@ -26,18 +27,18 @@ export function closeHome(home: Home): string | null {
   const mode = (stat.mode & 0o7777).toString(8);
   if (stat.mode & STICKY || !isHomeOnly(home)) {
     throw new UpkeepError('HOME_UNUSABLE', `${root} is open to other users (mode ${mode}), and holds other things`, {
-      hint: `name a folder of its own in UPKEEP_HOME; or \`chmod 700 ${root}\`, if nobody else needs what is in it`,
+      hint: 'name a folder of its own in UPKEEP_HOME',
     });
   }
-  for (const folder of [root, home.run, home.logs, home.pids, home.cache]) {
+  for (const folder of [root, home.run, home.logs, home.cache]) {
     if (look(folder)?.uid === stat.uid) chmodSync(folder, 0o700);
   }
   return `${root} was open to other users (mode ${mode}), and is not any more`;
 }
 
-/** Empty, or made by upkeep. */
+/** Empty, but for what a command makes that needs no daemon; or made by upkeep. */
 function isHomeOnly(home: Home): boolean {
-  const entries = readdirSync(home.root);
+  const entries = readdirSync(home.root).filter((entry) => entry !== basename(home.cache));
   return entries.length === 0 || [home.run, home.logs].every((folder) => look(folder)?.isDirectory());
 }
 

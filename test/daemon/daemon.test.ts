@@ -558,7 +558,7 @@ describe('a daemon whose state is damaged', () => {
       assert.deepEqual(states(next), before);
       assert.ok([...box.machine.supervisors.values()].every(({ ended }) => !ended));
       assert.deepEqual(wanted(await box.saved()), ['0 a up', '1 c up', '2 c up', '3 later up', '4 later up']);
-      assert.equal(next.views.problems.length, generations.length);
+      assert.equal(next.views.problems.join().match(/\.bad-/g)?.length, generations.length);
       await next.operate({ kind: 'stop', selectors: ['all'] });
       assert.ok(states(next).every((state) => state.endsWith('stopped')));
     });
@@ -776,9 +776,14 @@ describe('what is saved', () => {
 
   test('is forgotten by cleardump', async (t) => {
     const { daemon } = await saved(t);
+    const { path } = await daemon.save(false);
     await daemon.clearDump();
     await daemon.operate({ kind: 'delete', selectors: ['all'] });
     assert.equal((await daemon.resurrect()).saved, 0);
+    const emptied = readFileSync(path);
+    writeFileSync(path, 'damaged');
+    assert.equal((await daemon.resurrect()).saved, 0, 'nor is the generation before it there');
+    writeFileSync(path, emptied);
     assert.equal((await daemon.save(false)).apps, 0, 'nothing may replace nothing');
   });
 

@@ -57,8 +57,7 @@ describe('makeHome', () => {
     const home = resolveHome({ UPKEEP_HOME: join(tempFolder(t), 'home') });
     makeHome(home);
     makeHome(home);
-    for (const folder of [home.root, home.run, home.logs, home.pids])
-      assert.equal(statSync(folder).mode & 0o777, 0o700, folder);
+    for (const folder of [home.root, home.run, home.logs]) assert.equal(statSync(folder).mode & 0o777, 0o700, folder);
   });
 
   test('says which home cannot be made', (t) => {

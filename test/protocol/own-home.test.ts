@@ -36,6 +36,14 @@ describe('closeHome', () => {
     assert.equal(modeOf(home.root), '700');
   });
 
+  test('closes one that has nothing but what `--version` leaves there', (t) => {
+    const home = homeIn(t);
+    mkdirSync(home.cache, { recursive: true });
+    chmodSync(home.root, 0o755);
+    assert.match(closeHome(home) ?? '', /mode 755/);
+    assert.equal(modeOf(home.root), '700');
+  });
+
   for (const [what, mode, entry] of [
     ['that holds other things', 0o755, 'letters'],
     ['where everybody may write, as in /tmp', 0o1777, null],
