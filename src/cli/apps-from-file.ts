@@ -35,9 +35,22 @@ export async function appsFromFile(context: Context, target: string, options: Op
   for (const { warnings } of ecosystem.apps)
     for (const warning of warnings) context.out.problem(`upkeep: ${plain(warning)}`);
   const resolving = resolveContext(context, ecosystem.folder, options);
-  warnOfEnvironment(context, ecosystem, resolving.environment);
-  const specs = ecosystem.apps.map((app) => resolveApp(app.options, app.environments, resolving, app.where));
+  checkEnvironment(context, ecosystem, resolving);
+  const specs = ecosystem.apps.map(({ options: app, environments, where }) =>
+    naming(where, () => resolveApp(app, environments, resolving, where)),
+  );
   return typeof options['only'] === 'string' ? onlyNamed(specs, options['only'].split(',')) : specs;
+}
+
+/** What cannot be run is told with the file and the app, too. */
+function naming<T>(where: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (!(error instanceof UpkeepError) || error.message.startsWith(where)) throw error;
+    const { code, message, hint } = error;
+    throw new UpkeepError(code, `${where}: ${message}`, { hint, cause: error });
+  }
 }
 
 function onlyNamed(specs: readonly AppSpec[], names: readonly string[]): readonly AppSpec[] {
@@ -50,7 +63,15 @@ function onlyNamed(specs: readonly AppSpec[], names: readonly string[]): readonl
   return specs.filter(({ name }) => wanted.includes(name));
 }
 
-function warnOfEnvironment({ out }: Context, { apps }: Ecosystem, environment: string | null): void {
+function checkEnvironment(
+  { out }: Context,
+  { apps }: Ecosystem,
+  { environment, declaredEnv: declared }: ResolveContext,
+): void {
   if (environment === null || apps.some(({ environments }) => Object.hasOwn(environments, environment))) return;
-  out.problem(`upkeep: no app of the file has env_${environment}; plain env is used`);
+  const text = `no app of the file has env_${environment}`;
+  // Where the environment is what the file says, and nothing else, it would take variables away.
+  if (declared)
+    throw new UpkeepError('USAGE', text, { hint: 'the names of its env_<name> blocks are what --env takes' });
+  out.problem(`upkeep: ${text}; plain env is used`);
 }

@@ -8,6 +8,9 @@ const OVERVIEW_HINT = 'upkeep help <command> tells more, upkeep list shows what 
 
 /** Parses a command line and runs its command. @returns the exit code. */
 export async function parseAndRun(argv: readonly string[], context: Context): Promise<number> {
+  // Only the named command is built: building all of them would be most of the time that `list` takes.
+  const word = argv.find((arg) => !arg.startsWith('-'));
+  const named = COMMANDS.filter(({ name, aliases = [] }) => word !== undefined && [name, ...aliases].includes(word));
   const program = new Commander('upkeep')
     .description('Keeps programs running, alone or as a cluster, and replaces them without losing a request.')
     .version(context.version, '-v, --version')
@@ -20,12 +23,13 @@ export async function parseAndRun(argv: readonly string[], context: Context): Pr
     .configureOutput({
       writeOut: (text) => context.out.data(text.trimEnd()),
       writeErr: (text) => context.out.problem(text.trimEnd()),
+      outputError: (text, write) => {
+        const about = named.length === 1 ? ` ${named[0]?.name}` : '';
+        write(`${text.replace(/^error: /, 'upkeep: ').trimEnd()}\n  next: see \`upkeep help${about}\``);
+      },
     })
     .addHelpText('after', `\n${OVERVIEW_HINT}`);
 
-  // Only the named command is built: building all of them would be most of the time that `list` takes.
-  const word = argv.find((arg) => !arg.startsWith('-'));
-  const named = COMMANDS.filter(({ name, aliases = [] }) => word !== undefined && [name, ...aliases].includes(word));
   const missing = word === argv[0] ? MISSING_COMMANDS.get(word ?? '') : undefined;
   if (missing !== undefined) throw new UpkeepError('USAGE', `"${word}" is not there yet`, { hint: missing });
   const topic = word === 'help' ? argv[argv.indexOf(word) + 1] : undefined;

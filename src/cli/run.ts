@@ -23,11 +23,18 @@ export async function runCommandLine(
     const error = UpkeepError.from(thrown);
     context.out.problem(`upkeep: ${plainLines(error.message)}`);
     for (const line of error.stderr) context.out.problem(`    ${plain(line)}`);
-    if (error.hint) context.out.problem(`  next: ${plain(error.hint)}`);
+    const hint = error.hint?.replace('<command>', commandOf(argv, commands) ?? '<command>');
+    if (hint) context.out.problem(`  next: ${plain(hint)}`);
     if (error.code === 'INTERNAL' && thrown instanceof Error && context.env['UPKEEP_DEBUG'])
       context.out.problem(thrown.stack ?? '');
     return error.exitCode;
   }
+}
+
+/** The name of the command that a command line names, whichever of its names it uses. */
+function commandOf(argv: readonly string[], commands: readonly Command[]): string | undefined {
+  const word = argv.find((arg) => !arg.startsWith('-')) ?? '';
+  return commands.find(({ name, aliases = [] }) => [name, ...aliases].includes(word))?.name;
 }
 
 /**

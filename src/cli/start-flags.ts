@@ -11,6 +11,9 @@ const RENAMED: Readonly<Record<string, string>> = {
   user: 'uid',
 };
 
+/** What messages name in place of a file and its app. */
+export const FLAGS = 'options';
+
 /** Flags that are no options of an app. */
 const OF_THE_COMMAND: ReadonlySet<string> = new Set(
   'force updateEnv env only json silent color pmx automation vizion daemon sourceMapSupport disableSourceMapSupport'.split(
@@ -24,22 +27,42 @@ const ON_BY_DEFAULT: ReadonlySet<string> = new Set(['autorestart', 'autostart', 
 export function readFlags(flags: Options, script: string, args: readonly string[]): ReadApp {
   const raw: Record<string, unknown> = { script };
   if (args.length > 0) raw['args'] = args;
-  for (const [flag, value] of Object.entries(flags)) {
-    if (OF_THE_COMMAND.has(flag) || (ON_BY_DEFAULT.has(flag) && value === true)) continue;
-    const key = RENAMED[flag] ?? flag.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  for (const flag of appFlags(flags)) {
+    const [key, value] = [keyOf(flag), flags[flag]];
     raw[key] = Array.isArray(value) && key === 'stop_exit_codes' ? value.join(',') : value;
   }
+  return namingFlags(flags, () => readApp(raw, FLAGS));
+}
+
+/** Runs what may complain of an option of an app, and names the flag that it was given by. */
+export function namingFlags<T>(flags: Options, action: () => T): T {
   try {
-    return readApp(raw, 'options');
+    return action();
   } catch (error) {
-    if (error instanceof UpkeepError) throw new UpkeepError('USAGE', error.message, { hint: error.hint, cause: error });
-    throw error;
+    if (!(error instanceof UpkeepError)) throw error;
+    const { code, message, hint } = error;
+    const flag = appFlags(flags).find((given) => message.startsWith(`${FLAGS}: ${keyOf(given)}`));
+    const named = flag === undefined ? message : message.replace(`${FLAGS}: ${keyOf(flag)}`, inWords(flag));
+    throw new UpkeepError(code === 'CONFIG_INVALID' ? 'USAGE' : code, named, { hint, cause: error });
   }
 }
 
-/** Which of the flags that describe an app were given. */
-export function hasAppFlags(flags: Options): boolean {
-  return Object.entries(flags).some(
-    ([flag, value]) => !OF_THE_COMMAND.has(flag) && !(ON_BY_DEFAULT.has(flag) && value === true),
-  );
+/** The flags that describe an app, as they were typed. */
+export function typedAppFlags(flags: Options): readonly string[] {
+  return appFlags(flags).map(inWords);
+}
+
+function appFlags(flags: Options): readonly string[] {
+  return Object.entries(flags)
+    .filter(([flag, value]) => !OF_THE_COMMAND.has(flag) && !(ON_BY_DEFAULT.has(flag) && value === true))
+    .map(([flag]) => flag);
+}
+
+function keyOf(flag: string): string {
+  return RENAMED[flag] ?? flag.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function inWords(flag: string): string {
+  const word = flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return ON_BY_DEFAULT.has(flag) ? `--no-${word}` : `--${word}`;
 }

@@ -79,6 +79,6 @@ function isNumber(given: string): boolean {
 
 function unknown(option: 'uid' | 'gid', given: string, where: string): UpkeepError {
   return new UpkeepError('CONFIG_INVALID', `${where}: ${option}: the system knows no "${given}"`, {
-    hint: 'use its number',
+    hint: 'name one that it knows, or a number',
   });
 }

@@ -162,6 +162,11 @@ const pattern = v.pipe(
   v.check((given) => isPattern(given), 'expected a regular expression'),
 );
 
+/** @param otherwise what is told where it is no key that is wrong. */
+function keysOr(otherwise: string): (issue: { readonly expected: string | null; readonly input: unknown }) => string {
+  return ({ expected, input }) => (expected === 'never' ? `there is no "${String(input)}" in it` : otherwise);
+}
+
 /** When an instance is ready: exactly one of http, tcp, command, fd and log. */
 export const readiness = v.pipe(
   v.strictObject(
@@ -171,7 +176,7 @@ export const readiness = v.pipe(
       log: v.optional(pattern),
       deadline: v.optional(duration),
     },
-    'expected an object such as { http: "/ready" }',
+    keysOr('expected an object such as { http: "/ready" }'),
   ),
   v.check(
     ({ http, tcp, command, fd, log }) => [http, tcp, command, fd, log].filter((way) => way !== undefined).length === 1,
@@ -187,7 +192,7 @@ export const liveness = v.pipe(
       failures: v.optional(v.pipe(count, v.minValue(1, 'expected 1 or more'))),
       event_loop: v.optional(duration),
     },
-    'expected an object such as { http: "/healthz" }',
+    keysOr('expected an object such as { http: "/healthz" }'),
   ),
   v.check(
     ({ http, tcp, command, event_loop: loop }) =>
@@ -233,7 +238,7 @@ export const words: v.GenericSchema<unknown, string[]> = v.pipe(
 export const codes: v.GenericSchema<unknown, number[]> = v.pipe(
   v.union(
     [
-      v.pipe(v.array(count)),
+      v.array(count),
       v.pipe(
         count,
         v.transform((code) => [code]),
@@ -246,6 +251,7 @@ export const codes: v.GenericSchema<unknown, number[]> = v.pipe(
     ],
     'expected exit codes, such as [0, 2]',
   ),
+  v.check((list) => list.every((code) => code <= 255), 'expected exit codes of at most 255'),
 );
 
 const envValue = v.union(
@@ -261,6 +267,7 @@ const envValue = v.union(
 
 /** Variables; objects become JSON, null and undefined are left out. */
 export const env: v.GenericSchema<unknown, Record<string, string>> = v.pipe(
+  v.custom<object>((given) => !Array.isArray(given), 'expected an object of variables, not a list'),
   v.record(v.string(), v.union([envValue, v.array(v.unknown()), v.looseObject({})]), 'expected an object of variables'),
   v.check(
     (values) => Object.keys(values).every((key) => v.is(variable, key)),

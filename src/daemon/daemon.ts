@@ -60,8 +60,11 @@ export class Daemon {
 
   async apply({ specs, existing, origin, canaryMs }: ApplyParams): Promise<readonly Outcome[]> {
     if (existing === 'error') for (const spec of specs) this.#refuseRunning(spec);
-    const names = new Set(specs.map(({ name }) => name));
-    if (names.size < specs.length) throw new UpkeepError('CONFIG_INVALID', 'two apps have the same name');
+    const twice = specs.find(({ name }, at) => specs.findIndex((spec) => spec.name === name) !== at);
+    if (twice) {
+      const hint = 'give one of them another name, with `name` in a file, or --name';
+      throw new UpkeepError('CONFIG_INVALID', `two apps are named ${twice.name}`, { hint });
+    }
 
     const fresh = specs.filter(({ name }) => !this.#registry.byName(name));
     const known = specs.filter(({ name }) => this.#registry.byName(name));

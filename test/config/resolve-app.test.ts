@@ -405,7 +405,7 @@ describe('user and group', () => {
       assert.throws(() => resolve({ [key]: 'no-such-one' }), {
         code: 'CONFIG_INVALID',
         message: `app 1: ${key}: the system knows no "no-such-one"`,
-        hint: 'use its number',
+        hint: 'name one that it knows, or a number',
       });
   });
 });

@@ -102,7 +102,11 @@ test('id, pid and env answer for scripts', async (t) => {
   assert.equal((await box.ok('pid', 'web')).stdout, `${zero?.pid}\n${one?.pid}\n`);
   assert.equal((await box.ok('pid', '1')).stdout, `${one?.pid}\n`);
   await box.ok('stop', '1');
-  assert.equal((await box.ok('pid', '1')).stdout, '0\n');
+  assert.deepEqual(
+    await box.fails('pid', '1').then(({ code, stdout }) => ({ code, stdout })),
+    { code: 1, stdout: '' },
+    'nothing that `kill` would take for a process',
+  );
   const { stdout } = await box.ok('env', '1');
   assert.match(stdout, /^COLOUR=blue$/m);
   assert.match(stdout, /^NODE_APP_INSTANCE=1$/m);

@@ -47,9 +47,47 @@ test('what would be dropped silently is refused, with what to do', async (t) => 
   );
 });
 
+test('options of apps beside a file of apps are refused, with what to do', async (t) => {
+  const box = await sandbox(t);
+  const file = box.write('apps.json', JSON.stringify({ apps: [{ name: 'one', script: fixture('idles.js') }] }));
+  const { code, stderr } = await box.fails('start', file, '-i', '3', '--kill-timeout', '9s');
+  assert.equal(code, 2);
+  assert.match(
+    stderr,
+    /^upkeep: --instances, --kill-timeout: the options of apps of \S+ stand in that file\n {2}next: /m,
+  );
+  assert.deepEqual(await box.rows(), []);
+});
+
+test('what a file names and is not there is told with the file and the app', async (t) => {
+  const box = await sandbox(t);
+  for (const [app, said] of [
+    [{ name: 'x', script: 'gone.js' }, /apps\.json, app "x": script not found: /],
+    [{ name: 'x', script: fixture('idles.js'), interpreter: 'no-such-one' }, /app "x": interpreter not found: /],
+    [{ name: 'x', script: fixture('idles.js'), env: ['A=1'] }, /app "x": env: .*not a list/],
+    [{ name: 'x', script: fixture('idles.js'), readiness: { tcp: true, deadlin: 3 } }, /readiness: .*"deadlin"/],
+  ] as const) {
+    const { code, stderr } = await box.fails('start', box.write('apps.json', JSON.stringify({ apps: [app] })));
+    assert.equal(code, 2);
+    assert.match(stderr, said);
+  }
+});
+
+test('apply refuses an environment that no app has: it would take variables away', async (t) => {
+  const box = await sandbox(t);
+  const app = { name: 'x', script: fixture('idles.js'), env_production: { A: 1 } };
+  const file = box.write('apps.json', JSON.stringify({ apps: [app] }));
+  for (const command of ['plan', 'apply']) {
+    const { code, stderr } = await box.fails(command, file, '--env', 'prod');
+    assert.equal(code, 2);
+    assert.match(stderr, /no app of the file has env_prod/);
+  }
+});
+
 test('a missing argument is named', async (t) => {
   const box = await sandbox(t);
-  assert.match((await box.fails('stop')).stderr, /missing required argument 'targets'/);
+  const { stderr: said } = await box.fails('stop');
+  assert.match(said, /^upkeep: missing required argument 'targets'\n {2}next: see `upkeep help stop`$/m);
   assert.match((await box.fails('scale', 'app')).stderr, /missing required argument 'count'/);
   const { stderr } = await box.fails('start');
   assert.match(stderr, /There is no ecosystem\.config\.js in this folder/);
@@ -59,11 +97,13 @@ test('a missing argument is named', async (t) => {
 test('a value of the wrong kind names the option, what came and what was expected', async (t) => {
   const box = await sandbox(t);
   for (const [flags, expected] of [
-    [['--kill-timeout', 'soon'], /kill_timeout: expected milliseconds.*got "soon"/],
-    [['-i', 'some'], /instances: expected a whole number.*got "some"/],
-    [['--cron-restart', 'nightly'], /cron_restart: expected a cron pattern.*got "nightly"/],
-    [['--max-restarts', '-4'], /max_restarts: .*got "-4"/],
-    [['--stop-exit-codes', 'zero'], /stop_exit_codes: expected exit codes.*got "zero"/],
+    [['--kill-timeout', 'soon'], /^upkeep: --kill-timeout: expected milliseconds.*got "soon"/],
+    [['-i', 'some'], /^upkeep: --instances: expected a whole number.*got "some"/],
+    [['--cron-restart', 'nightly'], /^upkeep: --cron-restart: expected a cron pattern.*got "nightly"/],
+    [['--max-restarts', '-4'], /^upkeep: --max-restarts: .*got "-4"/],
+    [['--stop-exit-codes', '300'], /expected exit codes of at most 255, got "300"/],
+    [['-u', 'no-such-one'], /^upkeep: --user: the system knows no "no-such-one"/],
+    [['--stop-exit-codes', 'zero'], /^upkeep: --stop-exit-codes: expected exit codes.*got "zero"/],
   ] as const) {
     const { code, stderr } = await box.fails('start', fixture('idles.js'), ...flags);
     assert.equal(code, 2);

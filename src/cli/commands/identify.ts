@@ -9,14 +9,17 @@ export const id: Run = async (context, [target = ''], { json }) => {
   return 0;
 };
 
-/** A program that is not there has the pid 0. */
+/** Of what runs: any number in place of a pid could be given to `kill`. */
 export const pid: Run = async (context, [target], { json }) => {
   const pids =
     target === undefined
       ? [(await (await context.connect()).call('ping', {})).pid]
-      : (await instancesOf(context, target)).map((instance) => instance.pid ?? 0);
-  context.out.data(json ? JSON.stringify(pids) : pids.join('\n'));
-  return 0;
+      : (await instancesOf(context, target)).flatMap((instance) => instance.pid ?? []);
+  if (json) context.out.data(JSON.stringify(pids));
+  else if (pids.length > 0) context.out.data(pids.join('\n'));
+  if (pids.length > 0) return 0;
+  context.out.problem(`upkeep: nothing of ${target} runs`);
+  return 1;
 };
 
 export const env: Run = async (context, [target = ''], { json }) => {

@@ -104,9 +104,10 @@ function renderChange({ option, from, to }: Change): string {
   if (option !== 'env') return plain(`    ${option}: ${from} -> ${to}`);
   const names = to.split(' ');
   const rest = names.length - MOST_NAMES;
-  return plain(
-    `    env: ${names.slice(0, MOST_NAMES).join(' ')}${rest > 0 ? ` and ${rest} more (--json has all)` : ''}`,
-  );
+  const some = names.slice(0, MOST_NAMES).join(' ');
+  // As of an app that was started with all of a shell.
+  const all = ` and ${rest} more (--json has all; what an app gets is env and pass_env of its file)`;
+  return plain(`    env: ${some}${rest > 0 ? all : ''}`);
 }
 
 function count(instances: number): string {

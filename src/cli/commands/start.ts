@@ -7,7 +7,7 @@ import type { Outcome } from '../../protocol/messages.ts';
 import { appsFromFile, namesFile, originOf, resolveContext } from '../apps-from-file.ts';
 import type { Context, Options, Run } from '../command.ts';
 import { withProgress } from '../render/progress.ts';
-import { hasAppFlags, readFlags } from '../start-flags.ts';
+import { FLAGS, namingFlags, readFlags, typedAppFlags } from '../start-flags.ts';
 import { finish } from './finish.ts';
 
 const DEFAULT_FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.mjs', 'ecosystem.json'];
@@ -24,6 +24,7 @@ export const start: Run = async (context, given, options) => {
   const fromFlags: AppSpec[] = [];
   const registered: string[] = [];
   for (const target of targets) {
+    if (namesFile(target)) refuseFlags(target, options);
     if (namesFile(target)) fromFiles.push(...(await appsFromFile(context, target, options)));
     else if (await isRegistered(context, target, options)) registered.push(target);
     else fromFlags.push(specFromFlags(context, target, options));
@@ -60,8 +61,19 @@ export const start: Run = async (context, given, options) => {
       )),
     );
   }
+  for (const { name } of [...fromFlags, ...fromFiles].filter(({ autostart }) => !autostart)) {
+    if (!outcomes.some((outcome) => outcome.name === name)) context.out.note(`${name} is registered, and not started`);
+  }
   return finish(context, client, outcomes, 'started', options);
 };
+
+/** @throws UpkeepError USAGE for flags that describe an app, beside a file that does. */
+function refuseFlags(file: string, options: Options): void {
+  const flags = typedAppFlags(options);
+  if (flags.length === 0) return;
+  const text = `${flags.join(', ')}: the options of apps of ${file} stand in that file`;
+  throw new UpkeepError('USAGE', text, { hint: `write them there, or name the script instead of ${file}` });
+}
 
 /**
  * What an app that is there, and goes by its name, does not take over.
@@ -91,7 +103,8 @@ function defaultFile({ cwd }: Context): string {
 
 /** A word that is no file may name an app that is there. */
 async function isRegistered(context: Context, target: string, options: Options): Promise<boolean> {
-  if (hasAppFlags(options) || context.rest.length > 0 || existsSync(resolve(context.cwd, target))) return false;
+  if (typedAppFlags(options).length > 0 || context.rest.length > 0 || existsSync(resolve(context.cwd, target)))
+    return false;
   // A daemon that is gone knows it, too: from the state that it has left.
   const client = existsSync(context.home.state) ? await context.connect() : await context.connectRunning();
   if (!client) return false;
@@ -106,5 +119,5 @@ async function isRegistered(context: Context, target: string, options: Options):
 function specFromFlags(context: Context, target: string, options: Options): AppSpec {
   const { options: app, warnings } = readFlags(options, target, context.rest);
   for (const warning of warnings) context.out.problem(`upkeep: ${warning}`);
-  return resolveApp(app, {}, resolveContext(context, context.cwd, options), 'options');
+  return namingFlags(options, () => resolveApp(app, {}, resolveContext(context, context.cwd, options), FLAGS));
 }
