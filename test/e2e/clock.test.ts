@@ -25,7 +25,7 @@ async function clockBox(t: TestContext): Promise<ClockBox> {
   setClock(0);
   const preload = fixture('shifted-clock.cjs');
   Object.assign(box.env, { CLOCK_AHEAD: join(box.cwd, 'ahead'), NODE_OPTIONS: `--require=${preload}` });
-  for (const folder of ['', 'run', 'logs', 'pids']) mkdirSync(join(box.home, folder), { recursive: true, mode: 0o700 });
+  for (const folder of ['', 'run', 'logs']) mkdirSync(join(box.home, folder), { recursive: true, mode: 0o700 });
   // As a daemon would start it, but with an environment.
   for (const [program, args, socket] of [
     ['supervisor.cjs', ['shared'], 'supervisor-shared.sock'],

@@ -69,7 +69,7 @@ const INTRUDER = `
 test('another user gets nowhere, even with the folders wide open', { skip: noOtherUser() }, async (t) => {
   const box = await sandbox(t, { open: true });
   await box.ok('start', fixture('prints-lines.js'), '--name', 'one', '--', '1');
-  await box.ok('start', fixture('port-zero.js'), '--name', 'two', '-i', '1', '--pid', join(box.home, 'pids/two.pid'));
+  await box.ok('start', fixture('port-zero.js'), '--name', 'two', '-i', '1', '--pid', join(box.home, 'run/two.pid'));
   await box.logged('one-error.log', 'err 1');
   const [program = '', ...args] = AS_NOBODY;
   const all = readdirSync(box.home, { recursive: true, encoding: 'utf8' }).map((entry) => join(box.home, entry));
