@@ -102,6 +102,7 @@ function blank(key: string, { id, index }: Slot, state: InstanceState): Instance
     lost: null,
     listens: [],
     draining: [],
+    successor: null,
     generation: 0,
   };
 }

@@ -81,7 +81,15 @@ export interface InstanceSnapshot {
   readonly listens: readonly string[];
   /** Processes of earlier generations that still finish their work. */
   readonly draining: readonly number[];
+  /** What is about to take its place, in a reload; an older supervisor does not tell. */
+  readonly successor?: Successor | null;
   readonly generation: number;
+}
+
+/** `canary`, `ready`: it serves beside the old one, and is watched before that one goes. */
+export interface Successor {
+  readonly pid: number | null;
+  readonly stage: 'starting' | 'canary' | 'ready';
 }
 
 export interface AppSnapshot {

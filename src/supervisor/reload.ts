@@ -138,7 +138,8 @@ class RolloutRun {
   }
 
   async #spawn(id: number): Promise<void> {
-    const candidate = this.#app.addCandidate(id, this.#record.spec);
+    const isCanary = this.#step.rollout.canary && this.#options.canaryMs > 0;
+    const candidate = this.#app.addCandidate(id, this.#record.spec, isCanary);
     candidate.send({ kind: 'start' });
     const limitMs = START_DEADLINE_MS * 2 + this.#record.spec.ready.listenTimeoutMs;
     const ready = await watchUntil(

@@ -51,10 +51,13 @@ function renderApp({ app, instances }: AppView, now: number): string {
 
 function renderInstance(instance: AppView['instances'][number], now: number, mode: string): string {
   const { id, state, pid, restarts, exits, unhealthy, listens, logs, lost, cpuPercent, rssBytes } = instance;
+  const { successor, draining } = instance;
   const rows: Row[] = [];
   if ('reason' in state) rows.push(['why', state.reason]);
   if (state.kind === 'backoff') rows.push(['next start', `in ${formatDuration(state.until - now + 999)}`]);
   if (pid !== null) rows.push(['pid', String(pid)]);
+  if (successor) rows.push(['new one', `${successor.stage}, pid ${successor.pid ?? '-'}`]);
+  if (draining.length > 0) rows.push(['draining', `pid ${draining.join(', ')}`]);
   if ('since' in state) rows.push(['uptime', formatDuration(now - state.since)]);
   if (pid !== null) rows.push(['listens on', listens.length > 0 ? listens.join(', ') : nowhere(mode)]);
   if (rssBytes !== null)
