@@ -40,7 +40,7 @@ function explain(managed: ManagedInstance, ports: Pick<Ports, 'portOwner'>): Exp
   if (reason.startsWith('cannot write the log file')) {
     return { reason, hint: 'make it writable, or name other files with --output and --error', stderr };
   }
-  if (reason.startsWith('cannot start')) return { reason, hint: 'check the path and its permissions', stderr };
+  if (/(^|: )cannot start/.test(reason)) return { reason, hint: 'check the path and its permissions', stderr };
   if (/wait_ready/.test(reason)) {
     const hint = "call process.send('ready') when it can serve, or raise --listen-timeout";
     return { reason, hint, stderr };

@@ -49,7 +49,7 @@ async function explained({
   return outcome;
 }
 
-const GIVEN_UP = /\(the run ended before 1000 ms of uptime, the last with code 1\)$/;
+const GIVEN_UP = /\(the run ended before 1000 ms of uptime, with code 1\)$/;
 
 describe('a port that is in use', () => {
   test('is told with its owner', async () => {
@@ -137,7 +137,7 @@ describe('TypeScript on a Node.js that does not run it', () => {
 describe('anything else', () => {
   test('is told as it was, with the last lines and where the rest is', async () => {
     const { reason, hint, stderr } = await explained({ stderr: ['Error: boom', '    at api.js:1'] });
-    assert.equal(reason, 'the run ended before 1000 ms of uptime, the last with code 1');
+    assert.equal(reason, 'the run ended before 1000 ms of uptime, with code 1');
     assert.deepEqual([hint, stderr], [LOGS, ['Error: boom', '    at api.js:1']]);
   });
 

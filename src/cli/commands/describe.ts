@@ -1,6 +1,6 @@
 import { releaseOf } from '../../config/plan.ts';
 import type { AppSpec } from '../../domain/app-spec.ts';
-import { describeExit } from '../../domain/restart-policy.ts';
+import { describeExit, neverRan } from '../../domain/restart-policy.ts';
 import type { AppView } from '../../protocol/messages.ts';
 import type { Run } from '../command.ts';
 import { bold, dim } from '../render/colours.ts';
@@ -66,8 +66,8 @@ function renderInstance(instance: AppView['instances'][number], now: number, mod
   if (unhealthy !== null) rows.push(['unhealthy', unhealthy]);
   for (const [at, exit] of exits.entries()) {
     const ago = formatDuration(now - exit.at);
-    const after = formatDuration(exit.uptimeMs);
-    rows.push([at === 0 ? 'last exits' : '', `${describeExit(exit)} after ${after}, ${ago} ago (${exit.reason})`]);
+    const after = neverRan(exit) ? '' : ` after ${formatDuration(exit.uptimeMs)}`;
+    rows.push([at === 0 ? 'last exits' : '', `${describeExit(exit)}${after}, ${ago} ago (${exit.reason})`]);
   }
   rows.push(['stdout', logs.out ?? 'not kept'], ['stderr', logs.error ?? 'not kept']);
   if (logs.combined) rows.push(['both', logs.combined]);
