@@ -21,6 +21,9 @@ interface Place {
 /** That many are kept of each place. */
 const EXITS = 10;
 
+/** Of the exit of what was to replace an instance. */
+const NEVER_TOOK_OVER = 'a new one that did not take over';
+
 const SETTLED: ReadonlySet<string> = new Set(['online', 'stopped', 'errored']);
 
 /** Many at once, which is cheaper. Where they cannot be made, each start tells. */
@@ -225,10 +228,13 @@ export class ManagedApp {
     instance.watch(() => {
       const place = this.#places.get(slot.id);
       const exit = instance.instance.lastExit;
-      // One that another supervisor has left is among them already.
-      const isKnown =
-        exit === lastExit || place?.exits.some(({ at, reason }) => at === exit?.at && reason === exit.reason);
-      if (place && exit && !isKnown) place.exits = [exit, ...place.exits].slice(0, EXITS);
+      if (place && exit && exit !== lastExit) {
+        const isNew = instance.generation > place.current.generation;
+        const told = isNew ? { ...exit, reason: `${NEVER_TOOK_OVER}: ${exit.reason}` } : exit;
+        // One that another supervisor has left is among them already.
+        const isKnown = place.exits.some(({ at, reason }) => at === told.at && reason === told.reason);
+        if (!isKnown) place.exits = [told, ...place.exits].slice(0, EXITS);
+      }
       lastExit = exit;
       this.#onChange(slot.id);
     });
