@@ -19,6 +19,8 @@ export interface Hello {
   readonly pid: number;
   /** Of a daemon: what people should know whatever they ask. */
   readonly problems?: readonly string[];
+  /** Of a supervisor: the version of its Node.js, which is that of a cluster's workers; an older one does not tell. */
+  readonly node?: string;
 }
 
 export type Frame =
@@ -204,6 +206,8 @@ export interface Listing {
 
 export interface AppView {
   readonly app: AppRecord;
+  /** The version of Node.js that runs a cluster; null where it is no cluster, or not known. */
+  readonly node?: string | null;
   readonly instances: readonly (InstanceView & { readonly logs: LogPaths })[];
 }
 
