@@ -109,6 +109,8 @@ export interface Outcome {
   readonly reason: string | null;
   readonly hint: string | null;
   readonly stderr: readonly string[];
+  /** Belongs to the hint for as long as the instance is tried again: by the time that is shown it may be given up. */
+  readonly again?: string | undefined;
   /** Nothing was begun. */
   readonly refused?: boolean;
 }

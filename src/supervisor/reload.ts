@@ -220,7 +220,7 @@ class RolloutRun {
     const explained = explainFailure(fresh, this.#ports, 'replacement');
     if (!this.#outcomes.has(id)) {
       const reason = `it was ready, and then failed: ${explained.reason}`;
-      this.#outcomes.set(id, { ...failedWith(fresh, reason), hint: explained.hint, stderr: explained.stderr });
+      this.#outcomes.set(id, { ...failedWith(fresh, ''), ...explained, reason });
     }
     this.handle({ kind: 'abort', reason: NOT_TRIED });
   }
