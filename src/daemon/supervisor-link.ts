@@ -62,6 +62,11 @@ export class SupervisorLink {
     return this.#hello?.version ?? '';
   }
 
+  /** The version of its Node.js, where it tells. */
+  get node(): string | null {
+    return this.#hello?.node ?? null;
+  }
+
   /** It stood still when it was last needed, and has not been heard since. */
   get silent(): boolean {
     return this.#peer?.silent ?? false;

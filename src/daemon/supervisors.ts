@@ -125,6 +125,11 @@ export class Supervisors {
     return this.#links.has(key) || this.#away.has(key);
   }
 
+  /** The version of Node.js that the workers of a cluster run on, where its supervisor is there and tells. */
+  nodeOf(app: AppRecord): string | null {
+    return app.spec.mode === 'cluster' ? (this.#ready.get(supervisorKeyOf(app))?.node ?? null) : null;
+  }
+
   /** Performs one operation, at each supervisor on its own apps. What a supervisor refuses is the outcome of its apps. */
   async run(params: RunParams): Promise<readonly Outcome[]> {
     const ids = new Set(params.ids);

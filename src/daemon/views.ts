@@ -50,6 +50,7 @@ export class Views {
     const ids = new Set(places.map(({ id }) => id));
     return this.#of.registry.appsOf(places).map((app) => ({
       app,
+      node: this.#of.keeper.supervisors.nodeOf(app),
       instances: app.slots
         .filter(({ id }) => ids.has(id))
         .map((slot) => ({ ...this.#view(app, slot), logs: logPaths(app.spec, slot) })),
@@ -102,6 +103,7 @@ function blank(key: string, { id, index }: Slot, state: InstanceState): Instance
     lost: null,
     listens: [],
     draining: [],
+    successor: null,
     generation: 0,
   };
 }

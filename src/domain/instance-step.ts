@@ -11,7 +11,7 @@ import {
   type Step,
   type Timer,
 } from './instance.ts';
-import { decideRestart, describeExit, type Exit, FRESH_HISTORY } from './restart-policy.ts';
+import { decideRestart, describeExit, type Exit, FRESH_HISTORY, neverRan } from './restart-policy.ts';
 
 /** Between two tries to start a process where the machine is short of something: each wait is twice the one before. */
 const FIRST_SHORTAGE_MS = 500;
@@ -381,8 +381,7 @@ function failed(instance: Instance, exit: Exit, uptimeMs: number, why: string | 
     case 'restart': {
       const again = { ...ended, history: decision.history, restarts: instance.restarts + 1 };
       // No process could be made: the machine is short of something, which trying at once does not cure.
-      const neverRan = exit.code === null && exit.signal === null && !exit.unseen;
-      const delayMs = neverRan ? Math.max(decision.delayMs, 1000) : decision.delayMs;
+      const delayMs = neverRan(exit) ? Math.max(decision.delayMs, 1000) : decision.delayMs;
       if (delayMs === 0) return spawn(again, now);
       return to(again, { kind: 'backoff', until: now + delayMs, reason }, [
         { kind: 'set-timer', timer: 'backoff', ms: delayMs },

@@ -38,33 +38,49 @@ const BACKOFF_CAP_MS = 15_000;
 /** A run of this length ends the backoff. */
 const BACKOFF_RESET_MS = 30_000;
 
+/** No process could be made, or none had been yet. */
+export function neverRan({ code, signal, unseen }: Exit): boolean {
+  return code === null && signal === null && !unseen;
+}
+
 /** @returns `code 1` or `signal SIGKILL`, as every message tells an exit. */
 export function describeExit(exit: Exit): string {
   if (exit.unseen) return 'an exit that nobody saw';
-  const how = exit.signal ? `signal ${exit.signal}` : `code ${exit.code ?? 'unknown'}`;
+  if (neverRan(exit)) return 'no process';
+  const how = exit.signal ? `signal ${exit.signal}` : `code ${exit.code}`;
   return exit.outOfMemory ? `${how}, out of memory` : how;
 }
 
 /** Whether and when an instance whose process ended by itself is started again. */
 export function decideRestart(spec: RestartSpec, history: RestartHistory, run: Run): RestartDecision {
-  const how = describeExit(run.exit);
+  const how = `exited with ${describeExit(run.exit)}`;
   if (run.exit.code !== null && spec.stopExitCodes.includes(run.exit.code)) {
-    return { kind: 'stop', reason: `exited with ${how}, which is listed in stop_exit_codes` };
+    return { kind: 'stop', reason: `${how}, which is listed in stop_exit_codes` };
   }
   if (!spec.autorestart) {
-    if (run.exit.code === 0) return { kind: 'stop', reason: `exited with ${how}; autorestart is off` };
-    return { kind: 'give-up', reason: `exited with ${how}; autorestart is off` };
+    const reason = `${neverRan(run.exit) ? '' : `${how}; `}autorestart is off`;
+    return { kind: run.exit.code === 0 ? 'stop' : 'give-up', reason };
   }
 
   const stable = run.wasReady && run.uptimeMs >= spec.minUptimeMs;
   const unstable = stable ? 0 : history.unstable + 1;
   if (!stable && unstable >= spec.maxRestarts) {
-    const runs = unstable === 1 ? 'the run' : `${unstable} runs in a row`;
-    return { kind: 'give-up', reason: `${runs} ended before ${spec.minUptimeMs} ms of uptime, the last with ${how}` };
+    return { kind: 'give-up', reason: tellUnstable(spec, unstable, run) };
   }
   const backoffMs = nextBackoff(spec, run.uptimeMs >= BACKOFF_RESET_MS ? 0 : history.backoffMs);
   const delayMs = spec.backoffMs > 0 ? backoffMs : spec.delayMs;
-  return { kind: 'restart', delayMs, reason: `exited with ${how}`, history: { unstable, backoffMs, shortages: 0 } };
+  return { kind: 'restart', delayMs, reason: how, history: { unstable, backoffMs, shortages: 0 } };
+}
+
+/** Of the runs before the last it is not known which of both they were. */
+function tellUnstable({ minUptimeMs }: RestartSpec, count: number, { exit, uptimeMs }: Run): string {
+  const short = `before ${minUptimeMs} ms of uptime`;
+  const how = neverRan(exit) ? null : `with ${describeExit(exit)}`;
+  if (count > 1) {
+    return `${count} runs in a row ended before they were ready, or ${short}${how === null ? '' : `, the last ${how}`}`;
+  }
+  if (how === null) return 'the run could not be started';
+  return `the run ended ${uptimeMs < minUptimeMs ? short : 'before it was ready'}, ${how}`;
 }
 
 function nextBackoff(spec: RestartSpec, lastMs: number): number {

@@ -43,11 +43,6 @@ export function bind({ address, port, addressType, flags }: BindRequest): RawHan
   return errno;
 }
 
-export function canReusePort(version: string = process.versions.node): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  return process.platform === 'linux' && (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12));
-}
-
 export function nameOf(handle: RawHandle): Record<string, unknown> {
   const name = {};
   handle.getsockname?.(name);

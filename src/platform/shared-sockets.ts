@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BalanceSpec } from '../domain/app-spec.ts';
+import { canReusePort } from '../domain/reuse-port.ts';
 import type { FromSockets, SocketQuery } from '../protocol/ipc.ts';
 import { bindAs, type User } from './as-user.ts';
 import { Handover, type Listener, type Member, type SocketWorker, type Way } from './handover.ts';
 import { LoopbackPairs } from './loopback-pairs.ts';
-import { bind, canReusePort, nameOf, type RawHandle, REUSE_PORT } from './raw-handle.ts';
+import { bind, nameOf, type RawHandle, REUSE_PORT } from './raw-handle.ts';
 import { addressOf, readHead, weigh } from './sticky.ts';
 
 /** Connections that are on their way arrive within this time. */
@@ -231,7 +232,7 @@ export class SharedSockets {
     const { mode } = this.#balance();
     if (mode === 'rr' || mode === 'sticky') return 'handed';
     if (mode === 'auto' || addressType === -1) return 'shared';
-    return canReusePort() ? 'kernel' : 'handed';
+    return canReusePort(process.versions.node, process.platform) ? 'kernel' : 'handed';
   }
 
   #handleFor({ way, handles, query }: Listener, slot: number): RawHandle | number {

@@ -19,6 +19,8 @@ export interface Hello {
   readonly pid: number;
   /** Of a daemon: what people should know whatever they ask. */
   readonly problems?: readonly string[];
+  /** Of a supervisor: the version of its Node.js, which is that of a cluster's workers; an older one does not tell. */
+  readonly node?: string;
 }
 
 export type Frame =
@@ -81,7 +83,15 @@ export interface InstanceSnapshot {
   readonly listens: readonly string[];
   /** Processes of earlier generations that still finish their work. */
   readonly draining: readonly number[];
+  /** What is about to take its place, in a reload; an older supervisor does not tell. */
+  readonly successor?: Successor | null;
   readonly generation: number;
+}
+
+/** `canary`, `ready`: it serves beside the old one, and is watched before that one goes. */
+export interface Successor {
+  readonly pid: number | null;
+  readonly stage: 'starting' | 'canary' | 'ready';
 }
 
 export interface AppSnapshot {
@@ -99,6 +109,8 @@ export interface Outcome {
   readonly reason: string | null;
   readonly hint: string | null;
   readonly stderr: readonly string[];
+  /** Belongs to the hint for as long as the instance is tried again: by the time that is shown it may be given up. */
+  readonly again?: string | undefined;
   /** Nothing was begun. */
   readonly refused?: boolean;
 }
@@ -196,6 +208,8 @@ export interface Listing {
 
 export interface AppView {
   readonly app: AppRecord;
+  /** The version of Node.js that runs a cluster; null where it is no cluster, or not known. */
+  readonly node?: string | null;
   readonly instances: readonly (InstanceView & { readonly logs: LogPaths })[];
 }
 

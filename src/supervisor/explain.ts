@@ -4,7 +4,7 @@ import type { Outcome } from '../protocol/messages.ts';
 import type { ManagedInstance } from './managed-instance.ts';
 import type { Ports } from './ports.ts';
 
-type Explanation = Pick<Outcome, 'reason' | 'hint' | 'stderr'>;
+type Explanation = Pick<Outcome, 'reason' | 'hint' | 'stderr' | 'again'>;
 
 /** A trial is ended when it fails; what has taken the place of another is tried again, and the others serve on. */
 export type Role = 'app' | 'trial' | 'replacement';
@@ -19,7 +19,7 @@ export function explainFailure(
   const { kind } = managed.instance.state;
   if (role === 'trial' || (kind !== 'starting' && kind !== 'backoff')) return explained;
   const unless = role === 'app' ? `, unless you \`upkeep delete ${managed.spec.name}\`` : '';
-  return { ...explained, hint: `${explained.hint}; it is tried again${unless}` };
+  return { ...explained, again: `it is tried again${unless}` };
 }
 
 function explain(managed: ManagedInstance, ports: Pick<Ports, 'portOwner'>): Explanation {
@@ -40,7 +40,7 @@ function explain(managed: ManagedInstance, ports: Pick<Ports, 'portOwner'>): Exp
   if (reason.startsWith('cannot write the log file')) {
     return { reason, hint: 'make it writable, or name other files with --output and --error', stderr };
   }
-  if (reason.startsWith('cannot start')) return { reason, hint: 'check the path and its permissions', stderr };
+  if (/(^|: )cannot start/.test(reason)) return { reason, hint: 'check the path and its permissions', stderr };
   if (/wait_ready/.test(reason)) {
     const hint = "call process.send('ready') when it can serve, or raise --listen-timeout";
     return { reason, hint, stderr };

@@ -1,11 +1,16 @@
 import type { Check, LivenessSpec } from '../domain/app-spec.ts';
 import type { Clock } from './ports.ts';
 
-/** Why an instance is not well. */
-export interface Illness {
+/** Why an instance is not well, as one sign tells it. */
+export interface Sign {
   readonly reason: string;
   /** It answers nothing, so that there is no sense in letting it finish. */
   readonly stuck: boolean;
+}
+
+export interface Illness extends Sign {
+  /** When the first sign came. */
+  readonly since: number;
 }
 
 export interface Polling {
@@ -44,13 +49,13 @@ export class HealthWatch {
   readonly #clock: Clock;
   readonly #spec: LivenessSpec;
   readonly #ends: (() => void)[] = [];
-  readonly #tell: (illness: Illness | null) => void;
+  readonly #tell: (sign: Sign | null) => void;
   #failures = 0;
   /** When the ping was sent that is not answered yet. */
   #pingAt: number | null = null;
 
   /** @param tell called at each failure from `failures` in a row on, and with null when it is well again. */
-  constructor(clock: Clock, spec: LivenessSpec, ports: HealthPorts, tell: (illness: Illness | null) => void) {
+  constructor(clock: Clock, spec: LivenessSpec, ports: HealthPorts, tell: (sign: Sign | null) => void) {
     this.#clock = clock;
     this.#spec = spec;
     this.#tell = tell;

@@ -1,6 +1,6 @@
 import type { AppSpec } from '../domain/app-spec.ts';
 import type { LastExit } from '../domain/instance.ts';
-import type { AppRecord, AppSnapshot, InstanceSnapshot, Slot } from '../protocol/messages.ts';
+import type { AppRecord, AppSnapshot, InstanceSnapshot, Slot, Successor } from '../protocol/messages.ts';
 import type { Illness } from './health-watch.ts';
 import type { InstanceEntry, PlaceEntry } from './ledger-entries.ts';
 import { ManagedInstance } from './managed-instance.ts';
@@ -11,6 +11,8 @@ interface Place {
   slot: Slot;
   current: ManagedInstance;
   candidate: ManagedInstance | null;
+  /** That candidate is watched before others follow. */
+  isCanary: boolean;
   readonly draining: Set<ManagedInstance>;
   /** The last of all processes of this place, the newest first. */
   exits: readonly LastExit[];
@@ -18,6 +20,9 @@ interface Place {
 
 /** That many are kept of each place. */
 const EXITS = 10;
+
+/** Of the exit of what was to replace an instance. */
+const NEVER_TOOK_OVER = 'a new one that did not take over';
 
 const SETTLED: ReadonlySet<string> = new Set(['online', 'stopped', 'errored']);
 
@@ -90,7 +95,7 @@ export class ManagedApp {
     if (missing.length > 0) reservePipes(this.#ports, missing.length);
     for (const slot of missing) {
       const current = this.#instance(record.spec, slot, {});
-      this.#places.set(slot.id, { slot, current, candidate: null, draining: new Set(), exits: [] });
+      this.#places.set(slot.id, { slot, current, candidate: null, isCanary: false, draining: new Set(), exits: [] });
     }
   }
 
@@ -100,7 +105,8 @@ export class ManagedApp {
     const make = ({ spec, generation, listens }: InstanceEntry): ManagedInstance =>
       this.#instance(spec ?? this.record.spec, slot, { generation, mustListen: listens.length > 0 });
     const leaving = [...draining, ...(candidate ? [mayServe(candidate)] : [])];
-    const place: Place = { slot, current: make(entry), candidate: null, draining: new Set(leaving.map(make)), exits };
+    const old = new Set(leaving.map(make));
+    const place: Place = { slot, current: make(entry), candidate: null, isCanary: false, draining: old, exits };
     this.#places.set(slot.id, place);
     const pipes = [
       place.current.adopt(entry, handedOver),
@@ -137,7 +143,7 @@ export class ManagedApp {
   }
 
   /** A new instance beside the current one, meant to replace it. */
-  addCandidate(id: number, spec: AppSpec): ManagedInstance {
+  addCandidate(id: number, spec: AppSpec, isCanary: boolean): ManagedInstance {
     const place = this.#place(id);
     const { current, slot } = place;
     place.candidate = this.#instance(spec, slot, {
@@ -145,6 +151,7 @@ export class ManagedApp {
       restarts: current.instance.restarts + 1,
       mustListen: current.listens.length > 0,
     });
+    place.isCanary = isCanary;
     return place.candidate;
   }
 
@@ -203,6 +210,7 @@ export class ManagedApp {
       lost: current.lost,
       listens: current.listens,
       draining: [...draining].flatMap((old) => old.pid ?? []),
+      successor: successorOf(this.#place(id)),
       generation: current.generation,
     };
   }
@@ -220,10 +228,13 @@ export class ManagedApp {
     instance.watch(() => {
       const place = this.#places.get(slot.id);
       const exit = instance.instance.lastExit;
-      // One that another supervisor has left is among them already.
-      const isKnown =
-        exit === lastExit || place?.exits.some(({ at, reason }) => at === exit?.at && reason === exit.reason);
-      if (place && exit && !isKnown) place.exits = [exit, ...place.exits].slice(0, EXITS);
+      if (place && exit && exit !== lastExit) {
+        const isNew = instance.generation > place.current.generation;
+        const told = isNew ? { ...exit, reason: `${NEVER_TOOK_OVER}: ${exit.reason}` } : exit;
+        // One that another supervisor has left is among them already.
+        const isKnown = place.exits.some(({ at, reason }) => at === told.at && reason === told.reason);
+        if (!isKnown) place.exits = [told, ...place.exits].slice(0, EXITS);
+      }
       lastExit = exit;
       this.#onChange(slot.id);
     });
@@ -251,6 +262,12 @@ export class ManagedApp {
     if (!place) throw new Error(`app ${this.record.spec.name} has no instance ${id}`);
     return place;
   }
+}
+
+function successorOf({ candidate, isCanary }: Place): Successor | null {
+  if (!candidate) return null;
+  const watched = isCanary ? 'canary' : 'ready';
+  return { pid: candidate.pid, stage: candidate.instance.state.kind === 'online' ? watched : 'starting' };
 }
 
 /** It may listen, and have connections, although its supervisor was not told before it was killed. */

@@ -15,7 +15,7 @@ import type { Exit } from '../domain/restart-policy.ts';
 import { shortageOf } from '../domain/shortage.ts';
 import type { AppError } from '../protocol/ipc.ts';
 import type { LostLines, Slot } from '../protocol/messages.ts';
-import { HealthWatch, type Illness, poll } from './health-watch.ts';
+import { HealthWatch, type Illness, poll, type Sign } from './health-watch.ts';
 import type { InstanceEntry } from './ledger-entries.ts';
 import type { LogCapture, Pipes, Ports, ProcessEvent, RunIdentity, RunningProcess } from './ports.ts';
 
@@ -164,9 +164,9 @@ export class ManagedInstance {
   }
 
   /** It is not well, as was found out from elsewhere. */
-  markIll(illness: Illness): void {
-    this.#illness = illness;
-    this.#onIll(illness);
+  markIll(sign: Sign): void {
+    this.#illness = { ...sign, since: this.#illness?.since ?? this.#ports.clock.now() };
+    this.#onIll(this.#illness);
   }
 
   /** What its logs could not keep. */
@@ -379,8 +379,8 @@ export class ManagedInstance {
       ping: () => this.#process?.ping(),
       stack: () => this.#blockedStack(),
     };
-    this.#health = new HealthWatch(this.#ports.clock, liveness, ports, (illness) => {
-      if (illness) this.markIll(illness);
+    this.#health = new HealthWatch(this.#ports.clock, liveness, ports, (sign) => {
+      if (sign) this.markIll(sign);
       else this.#illness = null;
       for (const watcher of this.#watchers) watcher();
     });

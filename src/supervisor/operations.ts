@@ -44,16 +44,17 @@ export async function bringUp(
     return failed ? { ...failedWith(managed, ''), ...explainFailure(managed, ports, role) } : null;
   };
   managed.send(event);
-  const { policy } = managed.instance;
-  const stopMs = event.kind === 'restart' ? longestStopMs(policy, event.how) : policy.stop.killTimeoutMs;
-  const limitMs = stopMs + Math.max(START_DEADLINE_MS, managed.spec.ready.listenTimeoutMs * 2);
+  // The start has its own time, whatever the end of the run before it takes.
+  const stopMs = longestStopMs(managed.instance.policy, event.kind === 'restart' ? event.how : 'final');
+  const gone = (): true | null => (['draining', 'stopping'].includes(managed.instance.state.kind) ? null : true);
+  await watchUntil(ports, managed, gone, stopMs);
+  const { ready, stop, name } = managed.spec;
+  // One that is not ready in time is ended first, before that is told.
+  const limitMs =
+    Math.max(START_DEADLINE_MS, ready.listenTimeoutMs * 2, ready.probe?.deadlineMs ?? 0) + stop.killTimeoutMs;
   return (
     (await watchUntil(ports, managed, settled, limitMs)) ??
-    failedWith(
-      managed,
-      `still starting after ${limitMs} ms; it is left running`,
-      `\`upkeep logs ${managed.spec.name}\``,
-    )
+    failedWith(managed, `still starting after ${limitMs} ms; it is left running`, `\`upkeep logs ${name}\``)
   );
 }
 

@@ -138,7 +138,8 @@ class RolloutRun {
   }
 
   async #spawn(id: number): Promise<void> {
-    const candidate = this.#app.addCandidate(id, this.#record.spec);
+    const isCanary = this.#step.rollout.canary && this.#options.canaryMs > 0;
+    const candidate = this.#app.addCandidate(id, this.#record.spec, isCanary);
     candidate.send({ kind: 'start' });
     const limitMs = START_DEADLINE_MS * 2 + this.#record.spec.ready.listenTimeoutMs;
     const ready = await watchUntil(
@@ -219,7 +220,7 @@ class RolloutRun {
     const explained = explainFailure(fresh, this.#ports, 'replacement');
     if (!this.#outcomes.has(id)) {
       const reason = `it was ready, and then failed: ${explained.reason}`;
-      this.#outcomes.set(id, { ...failedWith(fresh, reason), hint: explained.hint, stderr: explained.stderr });
+      this.#outcomes.set(id, { ...failedWith(fresh, ''), ...explained, reason });
     }
     this.handle({ kind: 'abort', reason: NOT_TRIED });
   }

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import { UpkeepError } from '../protocol/errors.ts';
 import { listenOn } from '../protocol/listener.ts';
-import { type Hello, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import { PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { Peer } from '../protocol/peer.ts';
 import { supervisorParams, validate } from '../protocol/schema.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -92,8 +92,9 @@ export async function serveSupervisor(supervisor: Supervisor, options: ServerOpt
         setTimeout(() => daemon ?? options.onOrphaned(command), SUCCESSOR_MS);
       },
     });
-    const hello: Hello = { role: 'supervisor', version: options.version, protocol: PROTOCOL_VERSION, pid: process.pid };
-    peer.hello(hello);
+    const { pid, versions } = process;
+    const { version } = options;
+    peer.hello({ role: 'supervisor', version, protocol: PROTOCOL_VERSION, pid, node: versions.node });
     peers.add(peer);
   });
 

@@ -8,19 +8,9 @@ import { ManagedApp, reservePipes } from './managed-app.ts';
 import { operate, takeDown } from './operations.ts';
 import type { Ports } from './ports.ts';
 import { type Reload, type ReloadOptions, reload } from './reload.ts';
+import { ReplacementPace } from './replacements.ts';
 import { Turns } from './turns.ts';
 
-/** How replacements of an app went. */
-interface Replacements {
-  /** In a row, that did not help. */
-  readonly failed: number;
-  readonly notBefore: number;
-}
-
-/** A replacement of an instance that was well for less than this has not helped. */
-const HEALTHY_FOR_MS = 60_000;
-const FIRST_PAUSE_MS = 5000;
-const LONGEST_PAUSE_MS = 600_000;
 const MEMORY_EVERY_MS = 1000;
 const LEDGER_AGAIN_MS = 2000;
 
@@ -35,7 +25,7 @@ export class Supervisor {
   readonly #turns: Turns;
   /** Apps with an operation under way, and how many. */
   readonly #operating = new Map<string, number>();
-  readonly #replacements = new Map<string, Replacements>();
+  readonly #pace = new ReplacementPace();
   #watchingMemory = false;
   #ledgerFailed = false;
   #notingAgain = false;
@@ -138,6 +128,8 @@ export class Supervisor {
       }),
     );
     for (const { key } of apps) this.#operating.set(key, (this.#operating.get(key) ?? 1) - 1);
+    // A command may have mended what was wrong; cron_restart has not.
+    if (why === undefined) for (const id of ids) this.#pace.forget(id);
     if (apps.some(({ spec }) => spec.maxMemoryBytes !== null)) this.#watchMemory();
     this.#flush();
     return outcomes.flat();
@@ -183,24 +175,23 @@ export class Supervisor {
 
   /**
    * Replaces an instance that is not well: by a new one beside it in a cluster, by a restart in fork mode. One at a time
-   * of each app; and one that does not help is not followed by the next at once.
+   * of each app.
    */
-  async #replace(key: string, id: number, { reason, stuck }: Illness): Promise<void> {
+  async #replace(key: string, id: number, { reason, stuck, since }: Illness): Promise<void> {
     const app = this.#apps.get(key);
     if (!app?.has(id) || this.#reloads.has(key) || (this.#operating.get(key) ?? 0) > 0) return;
     const { clock } = this.#ports;
-    const before = this.#replacements.get(key) ?? { failed: 0, notBefore: 0 };
     const { state } = app.current(id).instance;
-    if (clock.now() < before.notBefore || state.kind !== 'online') return;
-    const tooSoon = clock.now() - state.since < HEALTHY_FOR_MS;
+    if (state.kind !== 'online') return;
+    const wellMs = since - state.since;
+    if (!this.#pace.isDue(id, clock.now(), wellMs)) return;
     if (app.record.spec.mode === 'fork') {
       app.current(id).send({ kind: 'restart', how: 'gap', why: reason });
+      this.#pace.replaced(id, clock.now(), { ok: true, wellMs });
       return;
     }
     const outcomes = await this.#reload(app, app.record, [id], { canaryMs: 0, why: reason, stuck });
-    const failed = tooSoon || outcomes.some(({ ok }) => !ok) ? before.failed + 1 : 0;
-    const pauseMs = failed === 0 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (failed - 1), LONGEST_PAUSE_MS);
-    this.#replacements.set(key, { failed, notBefore: clock.now() + pauseMs });
+    this.#pace.replaced(id, clock.now(), { ok: outcomes.every(({ ok }) => ok), wellMs });
   }
 
   /** For as long as an app has a limit. */
@@ -213,7 +204,9 @@ export class Supervisor {
       if (limited.length === 0) return;
       const instances = limited.flatMap((app) => app.ids.map((id) => app.current(id)));
       const memory = this.#ports.memoryOf(instances.flatMap(({ pid }) => pid ?? []));
-      for (const managed of instances) {
+      // Who has waited longest comes first: only one of an app is replaced at a time.
+      const byTurn = instances.toSorted((a, b) => this.#pace.dueAt(a.slot.id) - this.#pace.dueAt(b.slot.id));
+      for (const managed of byTurn) {
         const bytes = memory.get(managed.pid ?? -1) ?? 0;
         const limit = managed.spec.maxMemoryBytes ?? Number.POSITIVE_INFINITY;
         if (bytes <= limit || managed.instance.state.kind !== 'online') continue;

@@ -419,7 +419,7 @@ table('exit by itself', [
     'is given up after too many unstable runs',
     inState(starting(), givesUp),
     exits(),
-    { kind: 'errored', reason: 'the run ended before 1000 ms of uptime, the last with code 1' },
+    { kind: 'errored', reason: 'the run ended before it was ready, with code 1' },
     [],
   ],
   ['a stable run is not counted', inState(online, givesUp), exits(), spawningNow, [SPAWN]],
@@ -471,7 +471,7 @@ table('exit while stopping', [
     exits({ signal: 'SIGINT' }),
     {
       kind: 'errored',
-      reason: 'the run ended before 1000 ms of uptime, the last with signal SIGINT: was not ready',
+      reason: 'the run ended before it was ready, with signal SIGINT: was not ready',
     },
     [],
   ],

@@ -22,7 +22,7 @@ describe('describeExit', () => {
     [{ code: 0, signal: null }, 'code 0'],
     [{ code: 137, signal: null }, 'code 137'],
     [{ code: null, signal: 'SIGKILL' }, 'signal SIGKILL'],
-    [{ code: null, signal: null }, 'code unknown'],
+    [{ code: null, signal: null }, 'no process'],
   ] as const)
     test(text, () => assert.equal(describeExit(exit), text));
 });
@@ -79,10 +79,17 @@ describe('whether to start again', () => {
     assert.equal(reason({}, shot), 'exited with signal SIGTERM');
     assert.equal(reason({ stopExitCodes: [1] }, crash), 'exited with code 1, which is listed in stop_exit_codes');
     assert.equal(reason({ autorestart: false }, crash), 'exited with code 1; autorestart is off');
-    assert.equal(
-      reason({ maxRestarts: 2 }, { ...crash, uptimeMs: 10 }),
-      '2 runs in a row ended before 1000 ms of uptime, the last with code 1',
-    );
+    const short = { ...crash, uptimeMs: 10, wasReady: false };
+    const late = { ...crash, wasReady: false };
+    const none = { ...short, exit: { code: null, signal: null } };
+    assert.equal(reason({ autorestart: false }, none), 'autorestart is off');
+    const both = '2 runs in a row ended before they were ready, or before 1000 ms of uptime';
+    assert.equal(reason({ maxRestarts: 2 }, short), `${both}, the last with code 1`);
+    assert.equal(reason({ maxRestarts: 2 }, none), both);
+    const one = (run: Run) => decideRestart({ ...defaults, maxRestarts: 1 }, FRESH_HISTORY, run).reason;
+    assert.equal(one(short), 'the run ended before 1000 ms of uptime, with code 1');
+    assert.equal(one(late), 'the run ended before it was ready, with code 1');
+    assert.equal(one(none), 'the run could not be started');
   });
 });
 

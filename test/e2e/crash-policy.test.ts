@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { chmodSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { InstanceView } from '../../src/protocol/messages.ts';
 import { fixture, type Sandbox, sandbox } from './harness.ts';
@@ -67,7 +69,7 @@ test('runs that end at once are given up after max_restarts', async (t) => {
   assert.deepEqual([row.restarts, row.pid, row.lastExit?.code], [2, null, 1]);
   const { stdout } = await box.ok('list');
   assert.match(stdout, /│ errored/);
-  assert.match(stdout, /broken \(0\) is errored: 3 runs in a row ended before 1000 ms/);
+  assert.match(stdout, /broken \(0\) is errored: 3 runs in a row ended before they were ready, or before 1000 ms/);
   const runs = box.log('broken-error.log').match(/Error: the database password is missing/g) ?? [];
   assert.equal(runs.length, 3);
 });
@@ -132,4 +134,25 @@ test('a job that is meant to end, and ends well, is a start that went well', asy
   await box.ok('start', fixture('exits-zero.js'), '--name', 'job', '--no-autorestart');
   await stateOf(box, 'stopped');
   assert.equal(box.log('job-out.log'), 'nothing to do\n');
+});
+
+test('where no process could be made there is no exit to tell of', async (t) => {
+  const box = await sandbox(t);
+  box.write('app', '#!/nonexistent/interpreter\n');
+  chmodSync(join(box.cwd, 'app'), 0o755);
+  const { stderr } = await box.fails(
+    'start',
+    './app',
+    '--interpreter',
+    'none',
+    '--name',
+    'gone',
+    '--max-restarts',
+    '1',
+  );
+  assert.match(stderr, /the run could not be started: cannot start/);
+  assert.match(stderr, /check the path and its permissions/);
+  const { stdout } = await box.ok('describe', 'gone');
+  assert.match(stdout, /last exits +no process, .* ago \(cannot start .*\)/);
+  assert.doesNotMatch(stdout, /unknown/);
 });

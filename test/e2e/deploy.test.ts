@@ -211,6 +211,22 @@ test('a canary that falls over in its time leaves the old ones as they are', asy
   assert.match((await box.fails('reload', '--canary', 'nope')).stderr, /no app, namespace or id matches "nope"/);
 });
 
+test('a canary is in sight while it is watched', async (t) => {
+  const box = await sandbox(t);
+  release(box, '1', serves('one'));
+  file(box, app({ instances: 2 }));
+  await box.ok('start', 'apps.json');
+  const reload = box.run(['reload', 'web', '--canary', '10m']);
+  await until(async () => (await box.rows())[0]?.successor?.stage === 'canary', 'the canary');
+  const pid = (await box.rows())[0]?.successor?.pid;
+  assert.match((await box.ok('list')).stdout, /online \(\+1 canary\)/);
+  assert.match((await box.ok('describe', 'web')).stdout, new RegExp(`new one +canary, pid ${pid}\\n`));
+  const [listed] = JSON.parse((await box.ok('jlist')).stdout);
+  assert.deepEqual(listed.pm2_env.successor, { pid, stage: 'canary' });
+  await box.ok('stop', 'web');
+  assert.notEqual((await reload).code, 0);
+});
+
 test('min_ready holds each new one to it, max_unavailable lets old ones go first', async (t) => {
   const box = await sandbox(t);
   release(box, '1', serves('one'));

@@ -124,7 +124,8 @@ export async function sandbox(t: TestContext, options: SandboxOptions = {}): Pro
   };
   const rows = async (): Promise<readonly InstanceView[]> => {
     const views = JSON.parse((await ok('list', '--json')).stdout) as readonly InstanceView[];
-    for (const { pid, draining } of views) for (const each of [pid, ...draining]) note(each);
+    for (const { pid, draining, successor } of views)
+      for (const each of [pid, successor?.pid ?? null, ...draining]) note(each);
     return views;
   };
   const log = (file: string): string => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fixture, sandbox } from './harness.ts';
+import { canReusePort } from '../../src/domain/reuse-port.ts';
+import { fixture, NODE_VERSION, sandbox } from './harness.ts';
 import { isAlive } from './processes.ts';
 
 test('list is a table with all that people look for', async (t) => {
@@ -85,12 +86,34 @@ test('describe shows the command, the readiness, the address and the logs', asyn
   assert.match(stdout, /mode +cluster, 2 instances/);
   assert.match(stdout, /command +\S*node --no-warnings \S*http-hello\.js one two/);
   assert.match(stdout, new RegExp(`working directory +${box.cwd}`));
-  assert.match(stdout, /ready when +it listens/);
+  assert.match(stdout, /ready when +it listens and its main module has run; or, .* stayed up for 3000 ms after that/);
   assert.match(stdout, /stop +SIGINT, SIGKILL after 1600 ms/);
   assert.equal(stdout.match(new RegExp(`listens on +127\\.0\\.0\\.1:${box.port}`, 'g'))?.length, 2);
   assert.match(stdout, new RegExp(`stdout +${box.home}/logs/web-out-0\\.log`));
   assert.match(stdout, new RegExp(`stderr +${box.home}/logs/web-error-1\\.log`));
   for (const alias of ['desc', 'info', 'show']) assert.match((await box.ok(alias, '0')).stdout, /instance 0/);
+});
+
+test('describe tells the rule of readiness in fork mode', async (t) => {
+  const box = await sandbox(t);
+  await box.ok('start', fixture('idles.js'), '--name', 'node');
+  await box.ok('start', 'sleep 100', '--name', 'other');
+  assert.match(
+    (await box.ok('describe', 'node')).stdout,
+    /main module has run; or, .* stayed up for 500 ms after that/,
+  );
+  assert.match((await box.ok('describe', 'other')).stdout, /ready when +it has stayed up for 500 ms\n/);
+});
+
+test('describe tells where balance kernel is not to be had', async (t) => {
+  const box = await sandbox(t);
+  const app = { name: 'web', script: fixture('http-hello.js'), instances: 2, balance: 'kernel' };
+  box.write('apps.json', JSON.stringify({ apps: [app] }));
+  await box.ok('start', 'apps.json');
+  const version = NODE_VERSION.join('.');
+  const { stdout } = await box.ok('describe', 'web');
+  if (canReusePort(version, process.platform)) assert.match(stdout, /balance +kernel\n/);
+  else assert.match(stdout, new RegExp(`balance +kernel \\(as rr: .* this is ${process.platform} and ${version}`));
 });
 
 test('id, pid and env answer for scripts', async (t) => {

@@ -10,7 +10,9 @@ test('to 6, by +3, by -2: all that are there answer, and no request fails', asyn
   const first = await box.app('web');
   const load = startLoad(t, box.port);
 
-  await box.ok('scale', 'web', '4');
+  const { stderr: up } = await box.ok('scale', 'web', '4');
+  assert.match(up, /web scaled to 4 \(2 started\)/);
+  assert.doesNotMatch(up, /listens nowhere/);
   assert.equal((await box.app('web')).length, 4);
   await box.ok('scale', 'web', '+3');
   const seven = await box.app('web');
@@ -23,7 +25,7 @@ test('to 6, by +3, by -2: all that are there answer, and no request fails', asyn
     'those that ran go on',
   );
 
-  await box.ok('scale', 'web', '-5');
+  assert.match((await box.ok('scale', 'web', '-5')).stderr, /web scaled to 2 \(5 ended\)/);
   const two = await box.app('web');
   assert.deepEqual(
     two.map(({ id, pid, restarts }) => [id, pid, restarts]),

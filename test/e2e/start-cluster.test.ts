@@ -167,9 +167,10 @@ test('HTTP/2', async (t) => {
   assert.deepEqual(sorted(answers), sorted(pids));
 });
 
-test('an app that opens no port is online once it stayed up for listen_timeout, and describe says so', async (t) => {
+test('an app that opens no port is online once it stayed up for listen_timeout, and that is said', async (t) => {
   const box = await sandbox(t);
-  await box.ok('start', fixture('idles.js'), '-i', '2', '--listen-timeout', '400');
+  const { stderr } = await box.ok('start', fixture('idles.js'), '-i', '2', '--listen-timeout', '400');
+  assert.match(stderr, /idles is in cluster mode and listens nowhere yet/);
   assert.deepEqual(
     (await box.rows()).map(({ state, listens }) => [state.kind, listens]),
     [

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { pidOf } from '../../src/domain/instance.ts';
 import { clusterSpec } from '../fakes/app-spec.ts';
 import { stubborn, turn, waits } from '../fakes/ports.ts';
 import { Supervised } from '../fakes/supervised.ts';
@@ -41,6 +42,29 @@ test('no change, nothing told', async () => {
   it.changes.length = 0;
   await turn();
   assert.deepEqual(it.changes, []);
+});
+
+test('a reload tells the new one, until that has taken over', async () => {
+  const it = new Supervised(clusterSpec({ rollout: { minReadyMs: 1000 } }));
+  await it.run('start');
+  it.launcher.script = waits;
+  const successor = () => it.changes.at(-1)?.instances.map((instance) => instance.successor);
+  for (const [canaryMs, stage] of [
+    [5000, 'canary'],
+    [0, 'ready'],
+  ] as const) {
+    const reload = it.supervisor.run({ kind: 'reload', apps: [it.record], ids: [0], canaryMs });
+    await turn();
+    const { pid } = it.launcher.of(0);
+    assert.deepEqual(successor(), [{ pid, stage: 'starting' }]);
+    it.launcher.of(0).listen();
+    await turn();
+    assert.deepEqual(successor(), [{ pid, stage }]);
+    await it.clock.advance(5000);
+    await reload;
+    assert.deepEqual(successor(), [null]);
+    assert.equal(pidOf(it.snapshot()), pid);
+  }
 });
 
 test('a reload tells who drains', async () => {

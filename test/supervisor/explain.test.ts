@@ -8,7 +8,7 @@ import type { FakeProcess } from '../fakes/ports.ts';
 import { Supervised } from '../fakes/supervised.ts';
 
 const LOGS = '`upkeep logs api` shows all it wrote';
-const AGAIN = '; it is tried again, unless you `upkeep delete api`';
+const AGAIN = 'it is tried again, unless you `upkeep delete api`';
 const listenError: AppError = {
   message: 'listen EADDRINUSE: address already in use :::3000',
   code: 'EADDRINUSE',
@@ -49,7 +49,7 @@ async function explained({
   return outcome;
 }
 
-const GIVEN_UP = /\(the run ended before 1000 ms of uptime, the last with code 1\)$/;
+const GIVEN_UP = /\(the run ended before 1000 ms of uptime, with code 1\)$/;
 
 describe('a port that is in use', () => {
   test('is told with its owner', async () => {
@@ -137,13 +137,13 @@ describe('TypeScript on a Node.js that does not run it', () => {
 describe('anything else', () => {
   test('is told as it was, with the last lines and where the rest is', async () => {
     const { reason, hint, stderr } = await explained({ stderr: ['Error: boom', '    at api.js:1'] });
-    assert.equal(reason, 'the run ended before 1000 ms of uptime, the last with code 1');
+    assert.equal(reason, 'the run ended before 1000 ms of uptime, with code 1');
     assert.deepEqual([hint, stderr], [LOGS, ['Error: boom', '    at api.js:1']]);
   });
 
   test('that is tried again is told so', async () => {
     const spec = appSpec({ restart: { delayMs: 60_000 } });
-    const { reason, hint } = await explained({ spec, end: (process) => process.exit(null, 'SIGSEGV') });
-    assert.deepEqual([reason, hint], ['exited with signal SIGSEGV', LOGS + AGAIN]);
+    const { reason, hint, again } = await explained({ spec, end: (process) => process.exit(null, 'SIGSEGV') });
+    assert.deepEqual([reason, hint, again], ['exited with signal SIGSEGV', LOGS, AGAIN]);
   });
 });

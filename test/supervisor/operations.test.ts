@@ -131,6 +131,27 @@ describe('start', () => {
     assert.deepEqual(it.states, ['online']);
   });
 
+  test('gives up waiting for a restart and a reload after the same time, and that of the end before it', async () => {
+    for (const kind of ['restart', 'reload'] as const) {
+      const it = new Supervised(clusterSpec());
+      it.launcher.script = waits;
+      void it.begin('start');
+      await it.clock.advance(40_000);
+      const again = await it.begin(kind);
+      await it.clock.advance(31_600);
+      assert.deepEqual(told(await again.outcomes), ['still starting after 31600 ms; it is left running']);
+    }
+  });
+
+  test('waits for as long as its readiness may take', async () => {
+    const probe = { check: { kind: 'fd', fd: 3 }, intervalMs: 500, timeoutMs: 2000, deadlineMs: 60_000 } as const;
+    const it = new Supervised(appSpec({ ready: { probe } }));
+    it.launcher.script = waits;
+    const start = await it.begin('start');
+    await it.clock.advance(60_000);
+    assert.deepEqual(told(await start.outcomes), ['was not ready within 60000 ms (readiness: no answer)']);
+  });
+
   test('of another program is done after its grace', async () => {
     const it = new Supervised(appSpec({ program: { runtime: 'other' } }));
     it.launcher.script = waits;

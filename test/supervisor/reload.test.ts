@@ -134,6 +134,9 @@ test('a canary that falls over is not tried again, and not said to be', async ()
   it.launcher.of(0).exit(3);
   const [first] = await reload;
   assert.equal(first?.hint, 'what is old serves on; `upkeep logs api` shows all it wrote');
+  assert.match(it.snapshot().exits[0]?.reason ?? '', /^a new one that did not take over: /);
+  await it.run('reload');
+  assert.equal(it.snapshot().exits[0]?.reason, 'replaced by a reload');
 });
 
 describe('a new build that does not get ready', () => {
@@ -155,6 +158,10 @@ describe('a new build that does not get ready', () => {
     assert.deepEqual(builds(it.launcher.alive), ['0:1', '1:1', '2:1']);
     assert.deepEqual(it.states, ['online', 'online', 'online']);
     assert.equal(it.snapshot().restarts, 0, 'what serves was not restarted');
+    assert.deepEqual(
+      it.snapshot().exits.map(({ reason }) => reason),
+      ['a new one that did not take over: exited with code 1'],
+    );
   });
 
   test('is tried once only', async () => {

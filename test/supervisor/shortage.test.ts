@@ -14,7 +14,8 @@ describe('a process that cannot be started for want of something', () => {
     it.launcher.short = true;
     const [outcome] = await it.run('start');
     assert.equal(outcome?.reason, 'it cannot be started: the machine is short of processes (EAGAIN)');
-    assert.match(String(outcome?.hint), /free it, or raise its limit .* it is tried again/);
+    assert.match(String(outcome?.hint), /free it, or raise its limit /);
+    assert.match(String(outcome?.again), /it is tried again/);
     await it.clock.advance(300_000);
     const { state, restarts, unstable, exits } = it.snapshot();
     assert.deepEqual([state.kind, restarts, unstable, exits], ['backoff', 0, 0, []]);

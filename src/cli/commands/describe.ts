@@ -1,6 +1,7 @@
 import { releaseOf } from '../../config/plan.ts';
-import type { AppSpec } from '../../domain/app-spec.ts';
-import { describeExit } from '../../domain/restart-policy.ts';
+import { type AppSpec, GRACE_MS } from '../../domain/app-spec.ts';
+import { describeExit, neverRan } from '../../domain/restart-policy.ts';
+import { canReusePort } from '../../domain/reuse-port.ts';
 import type { AppView } from '../../protocol/messages.ts';
 import type { Run } from '../command.ts';
 import { bold, dim } from '../render/colours.ts';
@@ -19,13 +20,13 @@ export const describe: Run = async ({ connect, out }, [target = ''], options) =>
 };
 
 /** Secrets live in environments: `upkeep env` shows them to who asks. */
-function withoutEnv({ app, instances }: AppView): unknown {
+function withoutEnv({ app, ...more }: AppView): unknown {
   const { env: _env, ...spec } = app.spec;
   const { env: _before, ...previous } = app.previous ?? {};
-  return { app: { ...app, spec, previous: app.previous && previous }, instances };
+  return { app: { ...app, spec, previous: app.previous && previous }, ...more };
 }
 
-function renderApp({ app, instances }: AppView, now: number): string {
+function renderApp({ app, instances, node = null }: AppView, now: number): string {
   const { spec } = app;
   const { program, restart, stop, ready } = spec;
   const command =
@@ -44,17 +45,20 @@ function renderApp({ app, instances }: AppView, now: number): string {
     ['stop', `${stop.signal}, SIGKILL after ${stop.killTimeoutMs} ms`],
   ];
   if (ready.waitReady) rows.push(['listen timeout', `${ready.listenTimeoutMs} ms`]);
-  rows.push(...furtherRows(spec));
+  rows.push(...furtherRows(spec, node));
   const head = [bold(plain(spec.name)), ...rows.map(([label, value]) => row(2, label, value))];
   return [...head, ...instances.map((instance) => renderInstance(instance, now, spec.mode))].join('\n');
 }
 
 function renderInstance(instance: AppView['instances'][number], now: number, mode: string): string {
   const { id, state, pid, restarts, exits, unhealthy, listens, logs, lost, cpuPercent, rssBytes } = instance;
+  const { successor, draining } = instance;
   const rows: Row[] = [];
   if ('reason' in state) rows.push(['why', state.reason]);
   if (state.kind === 'backoff') rows.push(['next start', `in ${formatDuration(state.until - now + 999)}`]);
   if (pid !== null) rows.push(['pid', String(pid)]);
+  if (successor) rows.push(['new one', `${successor.stage}, pid ${successor.pid ?? '-'}`]);
+  if (draining.length > 0) rows.push(['draining', `pid ${draining.join(', ')}`]);
   if ('since' in state) rows.push(['uptime', formatDuration(now - state.since)]);
   if (pid !== null) rows.push(['listens on', listens.length > 0 ? listens.join(', ') : nowhere(mode)]);
   if (rssBytes !== null)
@@ -63,8 +67,8 @@ function renderInstance(instance: AppView['instances'][number], now: number, mod
   if (unhealthy !== null) rows.push(['unhealthy', unhealthy]);
   for (const [at, exit] of exits.entries()) {
     const ago = formatDuration(now - exit.at);
-    const after = formatDuration(exit.uptimeMs);
-    rows.push([at === 0 ? 'last exits' : '', `${describeExit(exit)} after ${after}, ${ago} ago (${exit.reason})`]);
+    const after = neverRan(exit) ? '' : ` after ${formatDuration(exit.uptimeMs)}`;
+    rows.push([at === 0 ? 'last exits' : '', `${describeExit(exit)}${after}, ${ago} ago (${exit.reason})`]);
   }
   rows.push(['stdout', logs.out ?? 'not kept'], ['stderr', logs.error ?? 'not kept']);
   if (logs.combined) rows.push(['both', logs.combined]);
@@ -96,7 +100,8 @@ function rotationText({ rotation }: AppSpec['logs']): string {
 }
 
 /** What the app asks for beyond the defaults. */
-function furtherRows({ mode, program, liveness, drain, rollout, balance, maxMemoryBytes, cron }: AppSpec): Row[] {
+function furtherRows(spec: AppSpec, node: string | null): Row[] {
+  const { mode, program, liveness, drain, rollout, maxMemoryBytes, cron } = spec;
   const rows: Row[] = [];
   if (program.release) rows.push(['release', releaseOf(program)]);
   if (liveness) {
@@ -109,13 +114,20 @@ function furtherRows({ mode, program, liveness, drain, rollout, balance, maxMemo
   if (cron !== null) rows.push(['replaced at', cron]);
   if (mode === 'cluster') {
     rows.push(['drain', `${drain.timeoutMs} ms at most, streams ${drain.streamTimeoutMs} ms`]);
-    rows.push(['balance', balance.cookie === null ? balance.mode : `${balance.mode} by cookie ${balance.cookie}`]);
+    rows.push(['balance', balanceText(spec, node)]);
     const { maxSurge, maxUnavailable, minReadyMs } = rollout;
     const unavailable = maxUnavailable > 0 ? `, ${maxUnavailable} may be unavailable` : '';
     const ready = minReadyMs > 0 ? `, each ready for ${minReadyMs} ms` : '';
     rows.push(['reload', `${maxSurge} new at a time${unavailable}${ready}`]);
   }
   return rows;
+}
+
+function balanceText({ balance: { mode, cookie } }: AppSpec, node: string | null): string {
+  if (mode === 'kernel' && node !== null && !canReusePort(node, process.platform)) {
+    return `kernel (as rr: that needs Linux and Node.js 22.12, this is ${process.platform} and ${node})`;
+  }
+  return cookie === null ? mode : `${mode} by cookie ${cookie}`;
 }
 
 function checkText(check: NonNullable<AppSpec['ready']['probe']>['check']): string {
@@ -138,8 +150,9 @@ function readyWhen({ ready, mode, program }: AppView['app']['spec']): string {
   const words = waitReady ? ["it sends 'ready'"] : [];
   if (probe) words.push(`${checkText(probe.check)}, within ${probe.deadlineMs} ms`);
   if (words.length > 0) return words.join(' and ');
-  if (mode === 'cluster') return `it listens, or stays up ${ready.listenTimeoutMs} ms without`;
-  return program.runtime === 'node' ? 'its main module has run' : 'it has stayed up for a moment';
+  if (program.runtime !== 'node') return `it has stayed up for ${GRACE_MS} ms`;
+  const aloneMs = mode === 'cluster' ? ready.listenTimeoutMs : GRACE_MS;
+  return `it listens and its main module has run; or, listening nowhere, it has stayed up for ${aloneMs} ms after that`;
 }
 
 function nowhere(mode: string): string {

@@ -9,8 +9,10 @@ export const scale: Run = async (context, [selector = '', wanted = ''], options)
   const client = await context.connect();
   const outcomes = await withProgress(context.out, client, client.call('scale', { selector, change }));
   if (outcomes.length === 0) context.out.note(`${selector} has that many instances already`);
-  const count = (await client.call('describe', { selectors: [selector] })).flatMap((app) => app.app.slots).length;
-  return finish(context, client, outcomes, `scaled to ${count}`, options);
+  const slots = (await client.call('describe', { selectors: [selector] })).flatMap((app) => app.app.slots);
+  const isDown = outcomes.some(({ id, ok }) => ok && !slots.some((slot) => slot.id === id));
+  const done = { app: `scaled to ${slots.length}`, each: isDown ? 'ended' : 'started' };
+  return finish(context, client, outcomes, done, options);
 };
 
 function parseChange(text: string): ScaleChange {

@@ -1,21 +1,31 @@
-import type { Outcome } from '../../protocol/messages.ts';
+import type { InstanceView, Outcome } from '../../protocol/messages.ts';
 import type { Output } from '../command.ts';
 import { bold, dim, green, red } from './colours.ts';
 import { plain } from './plain.ts';
 
-/** What was done with an app, such as `started`. */
-export type Done = string | ((name: string) => string);
+/**
+ * What was done with an app, such as `started`; or with the app, such as `scaled to 3`, and with each of the instances
+ * that this concerned.
+ */
+export type Done = string | ((name: string) => string) | { readonly app: string; readonly each: string };
+
+const TRYING: ReadonlySet<string> = new Set(['starting', 'backoff']);
 
 /**
  * Tells how an operation ended: a line for each app, and for each failure its cause, the last lines of stderr and the
- * next step. @returns the exit code.
+ * next step. @param views what there is now. @returns the exit code.
  */
-export function reportOutcomes(out: Output, outcomes: readonly Outcome[], done: Done): number {
+export function reportOutcomes(
+  out: Output,
+  outcomes: readonly Outcome[],
+  done: Done,
+  views: readonly InstanceView[],
+): number {
+  const trying = new Set(views.filter(({ state }) => TRYING.has(state.kind)).map(({ id }) => id));
   for (const [name, all] of groupByName(outcomes)) {
     const good = all.filter(({ ok }) => ok).length;
     if (good === 0) continue;
-    const count = all.length === 1 ? '' : ` (${good} of ${all.length} instances)`;
-    out.note(`${green('✓')} ${plain(name)} ${typeof done === 'string' ? done : done(name)}${count}`);
+    out.note(`${green('✓')} ${plain(name)} ${tellDone(done, name, good, all.length)}`);
   }
   const failures = outcomes.filter(({ ok }) => !ok);
   for (const [text, same] of groupBy(
@@ -27,9 +37,17 @@ export function reportOutcomes(out: Output, outcomes: readonly Outcome[], done: 
     const ids = same.map(({ id }) => id).join(', ');
     out.problem(`${red('✗')} ${plain(`${first.name} (${ids}): ${first.reason}`)}`);
     for (const line of first.stderr) out.problem(dim(`    ${plain(line)}`));
-    if (first.hint) out.problem(`  ${bold('next:')} ${plain(first.hint)}`);
+    const again = same.some(({ id }) => trying.has(id)) ? first.again : undefined;
+    const hint = [first.hint, again].filter(Boolean).join('; ');
+    if (hint) out.problem(`  ${bold('next:')} ${plain(hint)}`);
   }
   return failures.length === 0 ? 0 : 1;
+}
+
+function tellDone(done: Done, name: string, good: number, all: number): string {
+  if (typeof done === 'object') return `${done.app} (${good === all ? all : `${good} of ${all}`} ${done.each})`;
+  const did = typeof done === 'string' ? done : done(name);
+  return all === 1 ? did : `${did} (${good} of ${all} instances)`;
 }
 
 function groupByName(outcomes: readonly Outcome[]): Map<string, Outcome[]> {

@@ -35,9 +35,11 @@ export async function withProgress<T>(out: Output, client: Client, operation: Pr
 
 function summary(views: readonly InstanceView[]): string {
   const counts = new Map<string, number>();
-  for (const { state, draining } of views) {
-    counts.set(state.kind, (counts.get(state.kind) ?? 0) + 1);
-    if (draining.length > 0) counts.set('draining', (counts.get('draining') ?? 0) + draining.length);
+  const add = (state: string, count: number): unknown => counts.set(state, (counts.get(state) ?? 0) + count);
+  for (const { state, draining, successor } of views) {
+    add(state.kind, 1);
+    if (successor) add(successor.stage, 1);
+    if (draining.length > 0) add('draining', draining.length);
   }
   return [...counts].map(([state, count]) => `${count} ${state}`).join(', ');
 }

@@ -1,13 +1,17 @@
 import type { InstanceView } from '../../protocol/messages.ts';
 import { dim, green, red, yellow } from './colours.ts';
 
-type Shown = Pick<InstanceView, 'state' | 'draining' | 'unhealthy'>;
+type Shown = Pick<InstanceView, 'state' | 'draining' | 'successor' | 'unhealthy'>;
 
 /** The words of the list; docs/lifecycle.md explains each. */
-function statusWord({ state, draining, unhealthy }: Shown): string {
+function statusWord({ state, draining, successor, unhealthy }: Shown): string {
   if (state.kind === 'backoff') return 'waiting restart';
   const word = unhealthy === null ? state.kind : 'unhealthy';
-  return draining.length > 0 ? `${word} (+${draining.length} draining)` : word;
+  const beside = [
+    ...(successor ? [`+1 ${successor.stage}`] : []),
+    ...(draining.length > 0 ? [`+${draining.length} draining`] : []),
+  ];
+  return beside.length > 0 ? `${word} (${beside.join(', ')})` : word;
 }
 
 export function colourStatus(view: Shown): string {

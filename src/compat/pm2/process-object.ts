@@ -44,6 +44,7 @@ function processObject({ app }: AppView, instance: AppView['instances'][number],
       exit_code: instance.lastExit?.code ?? undefined,
       autorestart: spec.restart.autorestart,
       kill_timeout: spec.stop.killTimeoutMs,
+      successor: instance.successor ?? null,
       [spec.instanceVar]: instance.index,
     },
   };

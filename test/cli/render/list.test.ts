@@ -70,6 +70,14 @@ describe('renderList', () => {
     assert.match(text, /^api \(0\) exited with code 1; next try in 2s$/m);
   });
 
+  test('shows the new one of a reload', () => {
+    const successor = { pid: 43, stage: 'starting' } as const;
+    assert.match(render(view({ successor })), /online \(\+1 starting\)/);
+    const canary = { ...successor, stage: 'canary' } as const;
+    assert.match(render(view({ successor: canary, draining: [41] })), /online \(\+1 canary, \+1 draining\)/);
+    assert.match(render(view({ successor: null })), /online +│/);
+  });
+
   test('says once why instances of an app are errored', () => {
     const errored = { ...stopped, state: { kind: 'errored', reason: '16 runs in a row ended' } } as const;
     const text = render(errored, { ...errored, id: 1 }, { ...errored, id: 2, name: 'job' });
