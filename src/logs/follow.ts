@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync, type Stats, statSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { LineClock, LineReader, type LogLine } from './read-lines.ts';
 import { rotatedOf, type Segment } from './segments.ts';
@@ -88,7 +88,9 @@ export class LogFollower {
         this.close();
         continue;
       }
-      const stat = statSync(this.#path, { throwIfNoEntry: false });
+      const stat = look(this.#path);
+      // What is in the open file is all there is to know.
+      if (stat === undefined) return lines;
       if (stat?.ino === open.inode) {
         if (stat.size < open.offset) restart(open);
         else return lines;
@@ -205,5 +207,14 @@ function gunzippedLines({ path, gz }: Segment, from: number): LogLine[] | null {
 }
 
 function inodeOf(path: string): number | undefined {
-  return statSync(path, { throwIfNoEntry: false })?.ino;
+  return look(path)?.ino;
+}
+
+/** @returns null for what is not there; undefined where that cannot be told, as its folder is closed. */
+function look(path: string): Stats | null | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) ?? null;
+  } catch {
+    return undefined;
+  }
 }

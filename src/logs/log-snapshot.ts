@@ -15,6 +15,12 @@ export interface Wanted {
   readonly matches: (text: string) => boolean;
 }
 
+type OnUnreadable = (path: string, error: unknown) => void;
+
+function fail(_path: string, error: unknown): never {
+  throw error;
+}
+
 interface Opened {
   readonly segment: Segment;
   /** null for a compressed one, which is opened when it is read. */
@@ -33,11 +39,17 @@ export class LogSnapshot {
   /** The oldest first. */
   readonly #rotated: readonly Segment[];
 
-  /** @param wholeLines a line that has not ended does not count yet. */
-  constructor(log: string, wholeLines: boolean) {
+  readonly #onUnreadable: OnUnreadable;
+
+  /**
+   * @param wholeLines a line that has not ended does not count yet.
+   * @param onUnreadable gets the files that are left out, more than once it may be; without it, they throw.
+   */
+  constructor(log: string, wholeLines: boolean, onUnreadable: OnUnreadable = fail) {
+    this.#onUnreadable = onUnreadable;
     for (let tries = 0; ; tries++) {
       const before = rotatedOf(log).at(-1)?.path;
-      const current = open({ path: log, log, rotatedAt: null, gz: false }, wholeLines);
+      const current = open({ path: log, log, rotatedAt: null, gz: false }, wholeLines, onUnreadable);
       const rotated = rotatedOf(log);
       if (before === rotated.at(-1)?.path || tries === MOST_TRIES) {
         this.#current = current;
@@ -87,7 +99,7 @@ export class LogSnapshot {
     const rotated = this.#rotated.filter(({ rotatedAt }) => since === null || (rotatedAt ?? 0) >= since);
     if (order === 'newest first' && this.#current) yield this.#current;
     for (const segment of order === 'oldest first' ? rotated : rotated.toReversed()) {
-      const file = open(segment, false);
+      const file = open(segment, false, this.#onUnreadable);
       if (!file) continue;
       try {
         yield file;
@@ -119,8 +131,8 @@ async function* backwards(file: Opened, count: number, wanted: Wanted): AsyncGen
   else yield* linesBackwards(file.fd, file.size, new LineClock(file.times, () => file.earliest));
 }
 
-/** @returns null for what is gone. */
-function open(segment: Segment, wholeLines: boolean): Opened | null {
+/** @returns null for what is gone, or may not be read. */
+function open(segment: Segment, wholeLines: boolean, onUnreadable: OnUnreadable): Opened | null {
   try {
     const fd = openSync(segment.path, 'r');
     const { size, ino, birthtimeMs, mtimeMs } = fstatSync(fd);
@@ -132,10 +144,13 @@ function open(segment: Segment, wholeLines: boolean): Opened | null {
     closeSync(fd);
     return { segment, fd: null, size, times: new TimesReader(segment.path, null), earliest: segment.rotatedAt ?? 0 };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      onUnreadable(segment.path, error);
+      return null;
+    }
     // Compressed since it was looked for.
     if (segment.gz || segment.rotatedAt === null) return null;
-    return open({ ...segment, path: `${segment.path}.gz`, gz: true }, wholeLines);
+    return open({ ...segment, path: `${segment.path}.gz`, gz: true }, wholeLines, onUnreadable);
   }
 }
 

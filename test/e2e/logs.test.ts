@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
-import { readFileSync, statSync } from 'node:fs';
+import { chmodSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startCommand } from './commands.ts';
 import { fixture, NODE, sandbox } from './harness.ts';
+import { noOtherUser, OF_NOBODY } from './nobody.ts';
 import { sorted } from './sorted.ts';
 import { until } from './until.ts';
 
@@ -227,6 +228,38 @@ test('flush empties the files of the app that is named, or of all, and what come
   assert.equal(box.log('two-out.log'), '');
   await box.ok('restart', 'one');
   assert.equal(await box.logged('one-out.log', 'out 3\n'), 'out 1\nout 2\nout 3\n');
+});
+
+test('a log that may not be read keeps no other from being shown or emptied', { skip: noOtherUser() }, async (t) => {
+  const box = await sandbox(t, OF_NOBODY);
+  for (const name of ['one', 'two']) {
+    await box.ok('start', fixture('prints-lines.js'), '--name', name, '--', '1');
+    await box.logged(`${name}-out.log`, 'out 1\n');
+    await box.logged(`${name}-error.log`, 'err 1\n');
+  }
+  const logs = join(box.home, 'logs');
+  const closed = join(logs, 'one-out.log');
+  chmodSync(closed, 0);
+  const shown = await box.fails('logs', '--nostream', '--raw');
+  assert.deepEqual([shown.code, sorted(shown.stdout.split('\n'))], [1, ['', 'err 1', 'err 1', 'out 1']]);
+  const remedy = `the log ${closed}: permission denied (EACCES); \`chmod u+rw ${closed}\` opens it\n`;
+  assert.equal(shown.stderr, `upkeep: cannot read ${remedy}`);
+  const flushed = await box.fails('flush');
+  assert.equal(flushed.code, 1);
+  assert.ok(flushed.stderr.startsWith(`upkeep: cannot empty ${remedy}emptied all the same: `), flushed.stderr);
+  assert.deepEqual([box.log('one-out.log'), box.log('two-out.log')], ['out 1\n', '']);
+
+  chmodSync(logs, 0);
+  const remedyOfFolder = `the log files in ${logs}: permission denied (EACCES); \`chmod u+rwx ${logs}\` opens it\n`;
+  for (const [command, doing] of [['logs', 'read'] as const, ['flush', 'empty'] as const]) {
+    const failed = await box.fails(command, ...(command === 'logs' ? ['--nostream'] : []));
+    assert.deepEqual([failed.code, failed.stderr], [1, `upkeep: cannot ${doing} ${remedyOfFolder}`]);
+  }
+  const reloaded = await box.fails('reloadLogs');
+  assert.deepEqual([reloaded.code, /opened anew/.test(reloaded.stderr)], [1, false]);
+  assert.match(reloaded.stderr, /upkeep: one \(0\) has a log that cannot be written to: EACCES\n/);
+  chmodSync(logs, 0o700);
+  assert.match((await box.ok('reloadLogs')).stderr, /all log files are opened anew/);
 });
 
 test('logs of an app that is gone as its logs stay', async (t) => {

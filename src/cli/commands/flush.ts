@@ -20,6 +20,13 @@ export const reloadLogs: Run = async ({ connectRunning, out, home }) => {
     return 0;
   }
   await client.call('reloadLogs', {});
+  let failed = false;
+  for (const { name, id, lost } of await client.call('list', {})) {
+    if (lost === null || lost.because === null) continue;
+    out.problem(`upkeep: ${plain(name)} (${id}) has a log that cannot be written to: ${plain(lost.because)}`);
+    failed = true;
+  }
+  if (failed) return 1;
   out.note('all log files are opened anew');
   return 0;
 };

@@ -1,6 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { accessProblem } from '../../logs/access.ts';
 import { type Beginning, LogFollower } from '../../logs/follow.ts';
 import { LogSnapshot } from '../../logs/log-snapshot.ts';
 import { mergeLines, mergeStreams } from '../../logs/merge.ts';
@@ -10,6 +11,7 @@ import { type LogQuery, readQuery } from '../log-query.ts';
 import { findSources, groupOf, type LogSource } from '../log-sources.ts';
 import { watchReader } from '../reader-gone.ts';
 import { linePrinter, type SourceLine } from '../render/log-lines.ts';
+import { plain } from '../render/plain.ts';
 
 /** Instances that were added meanwhile are found, and changes that the system does not report are read, this often. */
 const LOOK_AGAIN_MS = 1000;
@@ -24,8 +26,18 @@ export const logs: Run = async (context, targets, options) => {
   const show: Show = (lines) => {
     if (lines.length > 0) context.out.data(lines.map(print).join('\n'));
   };
-  const followed = await showPast(sources, query, show, context.signal);
-  if (!query.follow) return 0;
+  const problems = new Set<string>();
+  const onUnreadable = (path: string, error: unknown): void => {
+    const problem = accessProblem('read', path, error);
+    if (!problems.has(problem)) context.out.problem(`upkeep: ${plain(problem)}`);
+    problems.add(problem);
+  };
+  const taken = sources.map((source) => ({
+    source,
+    snapshot: new LogSnapshot(source.path, query.follow, onUnreadable),
+  }));
+  const followed = await showPast(taken, query, show, context.signal);
+  if (!query.follow) return problems.size === 0 ? 0 : 1;
   if (sources.length === 0) context.out.note('there are no log files yet, or none are kept; waiting');
   const follow = new Follow(context, selectors, query, show);
   for (const [source, beginning] of followed) follow.add(source, beginning);
@@ -35,14 +47,18 @@ export const logs: Run = async (context, targets, options) => {
 
 type Show = (lines: readonly SourceLine[]) => void;
 
+interface Taken {
+  readonly source: LogSource;
+  readonly snapshot: LogSnapshot;
+}
+
 /** @returns where what comes next begins. */
 async function showPast(
-  sources: readonly LogSource[],
+  snapshots: readonly Taken[],
   query: LogQuery,
   show: Show,
   signal: AbortSignal,
 ): Promise<readonly (readonly [LogSource, Beginning])[]> {
-  const snapshots = sources.map((source) => ({ source, snapshot: new LogSnapshot(source.path, query.follow) }));
   try {
     if (query.count === null) {
       for await (const lines of mergeStreams(snapshots.map((each) => linesOf(each, query)))) {
@@ -65,10 +81,7 @@ async function showPast(
   }
 }
 
-async function* linesOf(
-  { source, snapshot }: { source: LogSource; snapshot: LogSnapshot },
-  { wanted }: LogQuery,
-): AsyncGenerator<readonly SourceLine[]> {
+async function* linesOf({ source, snapshot }: Taken, { wanted }: LogQuery): AsyncGenerator<readonly SourceLine[]> {
   for await (const lines of snapshot.lines(wanted)) yield sourced(source, lines);
 }
 
