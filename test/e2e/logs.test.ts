@@ -259,6 +259,7 @@ test('a log that may not be read keeps no other from being shown or emptied', { 
   assert.deepEqual([reloaded.code, /opened anew/.test(reloaded.stderr)], [1, false]);
   assert.match(reloaded.stderr, /upkeep: one \(0\) has a log that cannot be written to: EACCES\n/);
   chmodSync(logs, 0o700);
+  chmodSync(closed, 0o600);
   assert.match((await box.ok('reloadLogs')).stderr, /all log files are opened anew/);
 });
 
