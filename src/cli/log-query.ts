@@ -1,4 +1,5 @@
 import type { Wanted } from '../logs/log-snapshot.ts';
+import type { LineEncoding } from '../logs/read-lines.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { Options } from './command.ts';
 
@@ -16,14 +17,15 @@ export interface LogQuery {
   readonly err: boolean;
 }
 
-export function readQuery(options: Options, now: number): LogQuery {
+/** @param encoding of the lines; patterns are of their texts all the same. */
+export function readQuery(options: Options, now: number, encoding: LineEncoding = 'utf8'): LogQuery {
   const since = momentOf(options, 'since', now);
   const until = momentOf(options, 'until', now);
   const given = lineCount(options['lines']);
   const both = options['out'] !== true && options['err'] !== true;
   return {
     count: given ?? (since === null ? DEFAULT_LINES : null),
-    wanted: { since, until, matches: matcherOf(options) },
+    wanted: { since, until, encoding, matches: matcherOf(options, encoding) },
     // What is still to come is later than what has been.
     follow: options['nostream'] !== true && (until === null || until > now),
     out: both || options['out'] === true,
@@ -77,11 +79,18 @@ export function parseMoment(text: string, now: number): number | null {
   return Number.isNaN(time) ? null : time;
 }
 
-function matcherOf(options: Options): (text: string) => boolean {
+function matcherOf(options: Options, encoding: LineEncoding): (text: string) => boolean {
+  const matches = textMatcherOf(options);
+  if (matches === null) return () => true;
+  return encoding === 'utf8' ? matches : (text) => matches(Buffer.from(text, encoding).toString('utf8'));
+}
+
+/** @returns null where all match. */
+function textMatcherOf(options: Options): ((text: string) => boolean) | null {
   const [pattern, name] = [textOf(options['grep']), textOf(options['level'])];
   const grep = pattern === null ? null : expressionOf(pattern);
   const level = name === null ? null : levelOf(name);
-  if (level === null) return grep === null ? () => true : (text) => grep.test(text);
+  if (level === null) return grep === null ? null : (text) => grep.test(text);
   return (text) => (grep === null || grep.test(text)) && (levelInLine(text) ?? -1) >= level;
 }
 

@@ -1,7 +1,15 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { Position } from './follow.ts';
 import { lineStartOf } from './line-start.ts';
-import { fileChunks, gunzipped, LineClock, LineReader, type LogLine, linesBackwards } from './read-lines.ts';
+import {
+  fileChunks,
+  gunzipped,
+  LineClock,
+  type LineEncoding,
+  LineReader,
+  type LogLine,
+  linesBackwards,
+} from './read-lines.ts';
 import { rotatedOf, type Segment } from './segments.ts';
 import { TimesReader } from './times.ts';
 
@@ -12,6 +20,7 @@ const MOST_TRIES = 10;
 export interface Wanted {
   readonly since: number | null;
   readonly until: number | null;
+  readonly encoding: LineEncoding;
   readonly matches: (text: string) => boolean;
 }
 
@@ -116,7 +125,7 @@ async function* forwards(
   wanted: Wanted,
 ): AsyncGenerator<readonly LogLine[]> {
   const from = wanted.since === null ? 0 : times.offsetOf(wanted.since);
-  const reader = new LineReader(new LineClock(times, () => earliest), from);
+  const reader = new LineReader(new LineClock(times, () => earliest), from, wanted.encoding);
   for await (const chunk of fd === null ? gunzipped(segment.path, from) : fileChunks(fd, from, size)) {
     const lines = reader.push(chunk).filter((line) => isWanted(line, wanted));
     if (lines.length > 0) yield lines;
@@ -128,7 +137,7 @@ async function* forwards(
 /** Blocks of lines, the last one first; of what is compressed, so many of the wanted ones in one block. */
 async function* backwards(file: Opened, count: number, wanted: Wanted): AsyncGenerator<readonly LogLine[]> {
   if (file.fd === null) yield await lastOf(forwards(file, wanted), count);
-  else yield* linesBackwards(file.fd, file.size, new LineClock(file.times, () => file.earliest));
+  else yield* linesBackwards(file.fd, file.size, new LineClock(file.times, () => file.earliest), wanted.encoding);
 }
 
 /** @returns null for what is gone, or may not be read. */

@@ -27,6 +27,42 @@ test('the last lines of both streams, of stdout, of stderr, raw', async (t) => {
   assert.match((await box.fails('logs', 'app', '--lines', 'few')).stderr, /--lines takes a number, got "few"/);
 });
 
+test('raw lines come out as the bytes that they are, past and followed, matched by their texts', async (t) => {
+  const box = await sandbox(t);
+  const code = `const { existsSync } = require('node:fs');
+    const bytes = (...parts) => Buffer.concat(parts.map((part) => Buffer.from(part)));
+    process.stdout.write(bytes('grün ', [0xff, 0xfe, 0, 27, 0xc3], '\\r\\n', Buffer.alloc(3_000_000, 0xe2), '\\nplain\\n'));
+    const timer = setInterval(() => {
+      if (!existsSync('go')) return;
+      clearInterval(timer);
+      process.stdout.write(bytes('more grün ', [0x80], '\\n'));
+    }, 20);
+    setInterval(() => {}, 60_000);`;
+  box.write('app.js', code);
+  await box.ok('start', 'app.js');
+  await box.logged('app-out.log', '\nplain\n');
+  const file = () => readFileSync(join(box.home, 'logs', 'app-out.log'), 'latin1');
+  const show = async (...args: string[]): Promise<string> => {
+    const shown = startCommand(box, ['logs', 'app', '--raw', '--nostream', ...args], 'latin1');
+    assert.equal(await shown.ended(), 0);
+    return shown.stdout();
+  };
+  const past = file();
+  assert.ok((await show()) === past, 'the last lines');
+  assert.ok((await show('--since', '1h')) === past, 'all lines');
+  const [green] = past.split('\n');
+  assert.equal(await show('--grep', '^grün'), `${green}\n`);
+  assert.equal(await show('--grep', '^grün', '--since', '1h'), `${green}\n`);
+
+  const following = startCommand(box, ['logs', '--raw', '--grep', 'grün'], 'latin1');
+  await until(() => following.stdout() === `${green}\n`, 'what is there', following.stdout);
+  box.write('go', '');
+  await box.logged('app-out.log', 'more grün');
+  const all = `${green}\n${Buffer.from('more grün ').toString('latin1')}\x80\n`;
+  await until(() => following.stdout() === all, 'what comes', following.stdout);
+  await following.interrupt();
+});
+
 test('without a target, those of all apps', async (t) => {
   const box = await sandbox(t);
   assert.equal((await box.ok('logs', '--nostream')).stdout, '');

@@ -6,7 +6,8 @@ import { type Beginning, LogFollower } from '../../logs/follow.ts';
 import { LogSnapshot } from '../../logs/log-snapshot.ts';
 import { mergeLines, mergeStreams } from '../../logs/merge.ts';
 import type { LogLine } from '../../logs/read-lines.ts';
-import type { Context, Run } from '../command.ts';
+import type { Context, Output, Run } from '../command.ts';
+import { isTerminal } from '../is-terminal.ts';
 import { type LogQuery, readQuery } from '../log-query.ts';
 import { findSources, groupOf, type LogSource } from '../log-sources.ts';
 import { watchReader } from '../reader-gone.ts';
@@ -19,13 +20,18 @@ const LOOK_AGAIN_MS = 1000;
 const SETTLE_MS = 60;
 
 export const logs: Run = async (context, targets, options) => {
-  const query = readQuery(options, Date.now());
+  // A terminal takes texts only.
+  const asBytes = options['raw'] === true && !isTerminal(1);
+  const query = readQuery(options, Date.now(), asBytes ? 'latin1' : 'utf8');
   const print = await linePrinter(options);
   const selectors = targets.length > 0 ? targets : ['all'];
   const sources = await findSources(await context.connect(), selectors, query);
-  const show: Show = (lines) => {
-    if (lines.length > 0) context.out.data(lines.map(print).join('\n'));
-  };
+  const filtered = options['grep'] !== undefined || options['level'] !== undefined;
+  const show: Show = asBytes
+    ? bytesShower(context.out, !filtered)
+    : (lines) => {
+        if (lines.length > 0) context.out.data(lines.map(print).join('\n'));
+      };
   const problems = new Set<string>();
   const onUnreadable = (path: string, error: unknown): void => {
     const problem = accessProblem('read', path, error);
@@ -46,6 +52,24 @@ export const logs: Run = async (context, targets, options) => {
 };
 
 type Show = (lines: readonly SourceLine[]) => void;
+
+/**
+ * Shows the bytes of lines that were read as latin1.
+ * @param joins puts the pieces of a line together: none of them is left out.
+ */
+function bytesShower(out: Output, joins: boolean): Show {
+  /** The log of a line that has not ended. */
+  let open: string | null = null;
+  return (lines) => {
+    let text = '';
+    for (const line of lines) {
+      if (open !== null && open !== line.source.path) text += '\n';
+      open = joins && line.cut ? line.source.path : null;
+      text += open === null ? `${line.text}\n` : line.text;
+    }
+    if (text !== '') out.bytes(Buffer.from(text, 'latin1'));
+  };
+}
 
 interface Taken {
   readonly source: LogSource;
@@ -86,7 +110,7 @@ async function* linesOf({ source, snapshot }: Taken, { wanted }: LogQuery): Asyn
 }
 
 function sourced(source: LogSource, lines: readonly LogLine[]): readonly SourceLine[] {
-  return lines.map(({ time, text }) => ({ time, text, source }));
+  return lines.map((line) => ({ ...line, source }));
 }
 
 /** Shows what comes, until it is interrupted. */
@@ -112,7 +136,10 @@ class Follow {
     const onMissed = (): void => {
       this.#context.out.problem(`upkeep: a part of ${source.path} was removed before it could be shown`);
     };
-    this.#followers.set(source.path, { source, follower: new LogFollower(source.path, beginning, onMissed) });
+    this.#followers.set(source.path, {
+      source,
+      follower: new LogFollower(source.path, beginning, onMissed, this.#query.wanted.encoding),
+    });
   }
 
   async run(): Promise<void> {
