@@ -23,6 +23,7 @@ export const logs: Run = async (context, targets, options) => {
   // A terminal takes texts only.
   const asBytes = options['raw'] === true && !isTerminal(1);
   const query = readQuery(options, Date.now(), asBytes ? 'latin1' : 'utf8');
+  for (const note of query.notes) context.out.note(note);
   const print = await linePrinter(options);
   const selectors = targets.length > 0 ? targets : ['all'];
   const sources = await findSources(await context.connect(), selectors, query);
