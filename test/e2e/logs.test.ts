@@ -246,7 +246,21 @@ test('files of ones own, one for both streams, one for all instances, and none',
   assert.ok(lines.every((line) => /^out \d+$/.test(line)));
 
   await box.ok('start', script, '--name', 'none', '--disable-logs', '--', '2');
-  assert.equal((await box.ok('logs', 'none', '--nostream')).stdout, '');
+  const why = 'none keeps no logs (disable_logs, or /dev/null)\n';
+  for (const command of [
+    ['logs', 'none', '--nostream'],
+    ['logs', 'none'],
+    ['flush', 'none'],
+  ]) {
+    const { stdout, stderr } = await box.ok(...command);
+    assert.deepEqual([stdout, stderr], ['', why], command.join(' '));
+  }
+  await box.ok('start', script, '--name', 'device', '-o', '/dev/stderr', '-e', '/dev/null', '--', '2');
+  assert.equal((await box.ok('logs', 'device')).stderr, 'device keeps no logs (they go to /dev/stderr)\n');
+  assert.equal(
+    (await box.ok('logs', 'device', '--err')).stderr,
+    'device keeps no log of stderr (disable_logs, or /dev/null)\n',
+  );
   assert.equal(statSync(join(box.home, 'logs', 'none-out.log'), { throwIfNoEntry: false }), undefined);
 });
 

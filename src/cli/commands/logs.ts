@@ -26,7 +26,8 @@ export const logs: Run = async (context, targets, options) => {
   for (const note of query.notes) context.out.note(note);
   const print = await linePrinter(options);
   const selectors = targets.length > 0 ? targets : ['all'];
-  const sources = await findSources(await context.connect(), selectors, query);
+  const { sources, without } = await findSources(await context.connect(), selectors, query);
+  if (targets.length > 0 || sources.length === 0) for (const why of without) context.out.note(why);
   const filtered = options['grep'] !== undefined || options['level'] !== undefined;
   const show: Show = asBytes
     ? bytesShower(context.out, !filtered)
@@ -45,7 +46,10 @@ export const logs: Run = async (context, targets, options) => {
   }));
   const followed = await showPast(taken, query, show, context.signal);
   if (!query.follow) return problems.size === 0 ? 0 : 1;
-  if (sources.length === 0) context.out.note('there are no log files yet, or none are kept; waiting');
+  if (sources.length === 0) {
+    if (targets.length > 0 && without.length > 0) return 0;
+    context.out.note('waiting for logs: none are kept so far');
+  }
   const follow = new Follow(context, selectors, query, show);
   for (const [source, beginning] of followed) follow.add(source, beginning);
   await follow.run();
@@ -179,11 +183,12 @@ class Follow {
 
   /** New instances; without the daemon the files go on: it will be back. */
   async #lookAgain(): Promise<void> {
-    const sources = await this.#context
+    const found = await this.#context
       .connectRunning()
       .then((client) => findSources(client, this.#selectors, this.#query))
-      .catch(() => []);
-    for (const source of sources) if (!this.#followers.has(source.path)) this.add(source, { since: this.#startedAt });
+      .catch(() => null);
+    for (const source of found?.sources ?? [])
+      if (!this.#followers.has(source.path)) this.add(source, { since: this.#startedAt });
     for (const folder of new Set([...this.#followers.keys()].map((path) => dirname(path)))) {
       if (this.#watchers.has(folder)) continue;
       try {
