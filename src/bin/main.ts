@@ -68,6 +68,7 @@ export async function main(run: (argv: readonly string[], context: Context) => P
     rest: dashes === -1 ? [] : given.slice(dashes + 1),
     out: {
       data: (text) => writeOut(`${isTerminal(1) ? forTerminal(text) : text}\n`),
+      bytes: writeOut,
       note: (text) => (silent ? undefined : writeError(`${text}\n`)),
       problem: (text) => writeError(`${text}\n`),
       status: (text) => isTerminal(2) && process.stderr.write(`\r\x1b[K${forTerminal(text)}`),

@@ -4,8 +4,8 @@ const RETRY_MS = 5;
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
 /** Writes to stdout without the stream, whose making takes longer than drawing a table. */
-export function writeOut(text: string): void {
-  const bytes = Buffer.from(text);
+export function writeOut(data: string | Buffer): void {
+  const bytes = typeof data === 'string' ? Buffer.from(data) : data;
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(1, bytes, at);

@@ -55,6 +55,8 @@ export interface Context {
 /** stdout is for data, stderr for talk. */
 export interface Output {
   readonly data: (text: string) => void;
+  /** Data as it is. Not for a terminal. */
+  readonly bytes: (bytes: Buffer) => void;
   /** What went well; `--silent` drops it. */
   readonly note: (text: string) => void;
   readonly problem: (text: string) => void;

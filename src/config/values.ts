@@ -61,28 +61,33 @@ export const signal: v.GenericSchema<unknown, string> = v.pipe(
   v.string('expected the name of a signal, such as SIGTERM'),
 );
 
-const milliseconds = v.union(
-  [
-    count,
-    v.pipe(
-      v.string(),
-      v.regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/),
-      v.transform((value) => Math.round(Number.parseFloat(value) * (UNITS_MS[value.replace(/^[\d.]+/, '')] ?? 1))),
-    ),
-  ],
-  'expected milliseconds, or a text such as 500ms, 30s or 10m',
-);
+const milliseconds = (expected: string): v.GenericSchema<unknown, number> =>
+  v.union(
+    [
+      count,
+      v.pipe(
+        v.string(),
+        v.regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/),
+        v.transform((value) => Math.round(Number.parseFloat(value) * (UNITS_MS[value.replace(/^[\d.]+/, '')] ?? 1))),
+      ),
+    ],
+    expected,
+  );
 
 /** Of a timer: milliseconds, or a text such as `500ms`, `30s`, `10m`, `1h` or `7d`. */
 export const duration: v.GenericSchema<unknown, number> = v.pipe(
-  milliseconds,
+  milliseconds('expected milliseconds, or a text such as 500ms, 30s or 10m'),
   v.maxValue(LONGEST_MS, 'expected at most 24 days'),
 );
 
-/** The same, of any length. */
-export const age: v.GenericSchema<unknown, number> = v.pipe(
-  milliseconds,
+const LOG_AGE_EXPECTED =
+  'expected a minute or more, such as 12h or 30d (a number alone is milliseconds), or 0 for no limit';
+
+/** The same, of any length. What was meant as days, and would remove logs at once, is refused. */
+export const logAge: v.GenericSchema<unknown, number> = v.pipe(
+  milliseconds(LOG_AGE_EXPECTED),
   v.maxValue(Number.MAX_SAFE_INTEGER, 'expected less time'),
+  v.check((ms) => ms === 0 || ms >= 60_000, LOG_AGE_EXPECTED),
 );
 
 const BYTES: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
@@ -103,6 +108,15 @@ export const size: v.GenericSchema<unknown, number> = v.pipe(
     'expected bytes, or a text such as 300M or 1G',
   ),
   v.maxValue(Number.MAX_SAFE_INTEGER, 'expected fewer bytes'),
+);
+
+/** What was meant as megabytes, and would set a log aside at each line, is refused. */
+export const logSize: v.GenericSchema<unknown, number> = v.pipe(
+  size,
+  v.check(
+    (bytes) => bytes === 0 || bytes >= 1024,
+    'expected 1k or more, such as 20M (a number alone is bytes), or 0 for no limit',
+  ),
 );
 
 export const dateFormat: v.GenericSchema<unknown, string> = v.pipe(

@@ -189,7 +189,7 @@ export class Daemon {
     return updates.map((update) => ({ ...update, apps: update.apps.map(named) }));
   }
 
-  /** @returns the logs that were emptied. */
+  /** @returns the logs that were emptied. @throws UpkeepError LOG_UNUSABLE where others could not be. */
   async flushLogs(selectors: readonly string[]): Promise<readonly string[]> {
     const logs = this.views.describe(selectors).flatMap(({ app, instances }) =>
       instances
@@ -197,9 +197,11 @@ export class Daemon {
         .filter((path) => path !== null)
         .map((path) => [path, { path, appUid: app.spec.uid }] as const),
     );
-    const emptied = this.#ports.emptyLogs([...new Map(logs).values()]);
+    const { emptied, problems } = this.#ports.emptyLogs([...new Map(logs).values()]);
     await this.#supervisors.reopenLogs();
-    return emptied;
+    if (problems.length === 0) return emptied;
+    const others = emptied.length > 0 ? [`emptied all the same: ${emptied.join(', ')}`] : [];
+    throw new UpkeepError('LOG_UNUSABLE', [...problems, ...others].join('\n'));
   }
 
   async reloadLogs(): Promise<Record<string, never>> {

@@ -1,5 +1,5 @@
 import type { LogSpec } from '../domain/app-spec.ts';
-import type { Listing, LogPath } from '../protocol/messages.ts';
+import type { EmptiedLogs, Listing, LogPath } from '../protocol/messages.ts';
 import type { Peer, PeerHandlers } from '../protocol/peer.ts';
 
 /** All that the daemon knows of the operating system, besides its own files and socket. */
@@ -18,8 +18,8 @@ export interface DaemonPorts {
   readonly writeStatus: (listing: Listing) => void;
   /** Where a path leads, all symbolic links resolved; null where it leads nowhere. */
   readonly resolveLinks: (path: string) => string | null;
-  /** Empties logs, and removes what was set aside of them. @returns those that are there. */
-  readonly emptyLogs: (logs: readonly LogPath[]) => readonly string[];
+  /** Empties logs, and removes what was set aside of them. */
+  readonly emptyLogs: (logs: readonly LogPath[]) => EmptiedLogs;
   /** Removes the oldest logs until those of all apps, also of apps that are gone, are within their limit. */
   readonly trimLogs: (specs: readonly LogSpec[]) => Promise<void>;
   readonly log: (line: string) => void;

@@ -1,6 +1,6 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync, type Stats, statSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { LineClock, LineReader, type LogLine } from './read-lines.ts';
+import { LineClock, type LineEncoding, LineReader, type LogLine } from './read-lines.ts';
 import { rotatedOf, type Segment } from './segments.ts';
 import { TimesReader, wasLog } from './times.ts';
 
@@ -36,6 +36,7 @@ interface Open {
 export class LogFollower {
   readonly #path: string;
   readonly #onMissed: () => void;
+  readonly #encoding: LineEncoding;
   #open: Open | null = null;
   #lastRotation: number;
   #since = 0;
@@ -44,8 +45,9 @@ export class LogFollower {
   #behindFrom = 0;
 
   /** @param onMissed called when a file was removed before it was read. */
-  constructor(path: string, beginning: Beginning, onMissed: () => void = () => {}) {
+  constructor(path: string, beginning: Beginning, onMissed: () => void = () => {}, encoding: LineEncoding = 'utf8') {
     this.#path = path;
+    this.#encoding = encoding;
     this.#onMissed = onMissed;
     if ('since' in beginning) {
       this.#since = beginning.since;
@@ -54,7 +56,7 @@ export class LogFollower {
     }
     const position = beginning;
     this.#lastRotation = position.lastRotation;
-    const open = openFile(path, false, position.offset);
+    const open = openFile(path, false, position.offset, encoding);
     if (open?.inode === position.inode) {
       this.#open = open;
       return;
@@ -88,9 +90,11 @@ export class LogFollower {
         this.close();
         continue;
       }
-      const stat = statSync(this.#path, { throwIfNoEntry: false });
+      const stat = look(this.#path);
+      // What is in the open file is all there is to know.
+      if (stat === undefined) return lines;
       if (stat?.ino === open.inode) {
-        if (stat.size < open.offset) restart(open);
+        if (stat.size < open.offset) restart(open, this.#encoding);
         else return lines;
         continue;
       }
@@ -113,13 +117,13 @@ export class LogFollower {
       for (let next = this.#behind.shift(); next; next = this.#behind.shift()) {
         const from = this.#behindFrom;
         this.#behindFrom = 0;
-        const open = next.gz ? null : openFile(next.path, true, from);
+        const open = next.gz ? null : openFile(next.path, true, from, this.#encoding);
         if (open) return open;
-        const gunzipped = gunzippedLines(next, from);
+        const gunzipped = gunzippedLines(next, from, this.#encoding);
         if (gunzipped) lines.push(...gunzipped);
         else this.#onMissed();
       }
-      const open = openFile(this.#path, false, 0);
+      const open = openFile(this.#path, false, 0, this.#encoding);
       // What was set aside before it was opened, and never read.
       this.#behind = this.#takeNewer();
       if (this.#behind.length === 0) return open;
@@ -162,12 +166,12 @@ function readOn(open: Open, lines: LogLine[]): boolean {
   return false;
 }
 
-function openFile(path: string, isBehind: boolean, offset: number): Open | null {
+function openFile(path: string, isBehind: boolean, offset: number, encoding: LineEncoding): Open | null {
   try {
     const fd = openSync(path, 'r');
     const { ino: inode } = fstatSync(fd);
     const times = new TimesReader(path, inode);
-    return { fd, inode, isBehind, times, reader: readerOf(times, offset), offset };
+    return { fd, inode, isBehind, times, reader: readerOf(times, offset, encoding), offset };
   } catch {
     // Nothing was written yet, or it is gone.
     return null;
@@ -175,13 +179,13 @@ function openFile(path: string, isBehind: boolean, offset: number): Open | null 
 }
 
 /** It was emptied. */
-function restart(open: Open): void {
+function restart(open: Open, encoding: LineEncoding): void {
   open.offset = 0;
-  open.reader = readerOf(open.times, 0);
+  open.reader = readerOf(open.times, 0, encoding);
 }
 
-function readerOf(times: TimesReader, offset: number): LineReader {
-  return new LineReader(new LineClock(times, Date.now), offset);
+function readerOf(times: TimesReader, offset: number, encoding: LineEncoding): LineReader {
+  return new LineReader(new LineClock(times, Date.now), offset, encoding);
 }
 
 function closeFile({ fd, times }: Open): void {
@@ -189,13 +193,13 @@ function closeFile({ fd, times }: Open): void {
   times.close();
 }
 
-function gunzippedLines({ path, gz }: Segment, from: number): LogLine[] | null {
+function gunzippedLines({ path, gz }: Segment, from: number, encoding: LineEncoding): LogLine[] | null {
   // It may have been compressed since it was looked for.
   const file = gz ? path : `${path}.gz`;
   const times = new TimesReader(file, null);
   try {
     const bytes = gunzipSync(readFileSync(file), { maxOutputLength: MOST_GUNZIPPED });
-    const reader = readerOf(times, from);
+    const reader = readerOf(times, from, encoding);
     return [...reader.push(bytes.subarray(from)), ...reader.flush()];
   } catch {
     return null;
@@ -205,5 +209,14 @@ function gunzippedLines({ path, gz }: Segment, from: number): LogLine[] | null {
 }
 
 function inodeOf(path: string): number | undefined {
-  return statSync(path, { throwIfNoEntry: false })?.ino;
+  return look(path)?.ino;
+}
+
+/** @returns null for what is not there; undefined where that cannot be told, as its folder is closed. */
+function look(path: string): Stats | null | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) ?? null;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,7 +1,15 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { Position } from './follow.ts';
 import { lineStartOf } from './line-start.ts';
-import { fileChunks, gunzipped, LineClock, LineReader, type LogLine, linesBackwards } from './read-lines.ts';
+import {
+  fileChunks,
+  gunzipped,
+  LineClock,
+  type LineEncoding,
+  LineReader,
+  type LogLine,
+  linesBackwards,
+} from './read-lines.ts';
 import { rotatedOf, type Segment } from './segments.ts';
 import { TimesReader } from './times.ts';
 
@@ -12,7 +20,14 @@ const MOST_TRIES = 10;
 export interface Wanted {
   readonly since: number | null;
   readonly until: number | null;
+  readonly encoding: LineEncoding;
   readonly matches: (text: string) => boolean;
+}
+
+type OnUnreadable = (path: string, error: unknown) => void;
+
+function fail(_path: string, error: unknown): never {
+  throw error;
 }
 
 interface Opened {
@@ -33,11 +48,17 @@ export class LogSnapshot {
   /** The oldest first. */
   readonly #rotated: readonly Segment[];
 
-  /** @param wholeLines a line that has not ended does not count yet. */
-  constructor(log: string, wholeLines: boolean) {
+  readonly #onUnreadable: OnUnreadable;
+
+  /**
+   * @param wholeLines a line that has not ended does not count yet.
+   * @param onUnreadable gets the files that are left out, more than once it may be; without it, they throw.
+   */
+  constructor(log: string, wholeLines: boolean, onUnreadable: OnUnreadable = fail) {
+    this.#onUnreadable = onUnreadable;
     for (let tries = 0; ; tries++) {
       const before = rotatedOf(log).at(-1)?.path;
-      const current = open({ path: log, log, rotatedAt: null, gz: false }, wholeLines);
+      const current = open({ path: log, log, rotatedAt: null, gz: false }, wholeLines, onUnreadable);
       const rotated = rotatedOf(log);
       if (before === rotated.at(-1)?.path || tries === MOST_TRIES) {
         this.#current = current;
@@ -87,7 +108,7 @@ export class LogSnapshot {
     const rotated = this.#rotated.filter(({ rotatedAt }) => since === null || (rotatedAt ?? 0) >= since);
     if (order === 'newest first' && this.#current) yield this.#current;
     for (const segment of order === 'oldest first' ? rotated : rotated.toReversed()) {
-      const file = open(segment, false);
+      const file = open(segment, false, this.#onUnreadable);
       if (!file) continue;
       try {
         yield file;
@@ -104,7 +125,7 @@ async function* forwards(
   wanted: Wanted,
 ): AsyncGenerator<readonly LogLine[]> {
   const from = wanted.since === null ? 0 : times.offsetOf(wanted.since);
-  const reader = new LineReader(new LineClock(times, () => earliest), from);
+  const reader = new LineReader(new LineClock(times, () => earliest), from, wanted.encoding);
   for await (const chunk of fd === null ? gunzipped(segment.path, from) : fileChunks(fd, from, size)) {
     const lines = reader.push(chunk).filter((line) => isWanted(line, wanted));
     if (lines.length > 0) yield lines;
@@ -116,11 +137,11 @@ async function* forwards(
 /** Blocks of lines, the last one first; of what is compressed, so many of the wanted ones in one block. */
 async function* backwards(file: Opened, count: number, wanted: Wanted): AsyncGenerator<readonly LogLine[]> {
   if (file.fd === null) yield await lastOf(forwards(file, wanted), count);
-  else yield* linesBackwards(file.fd, file.size, new LineClock(file.times, () => file.earliest));
+  else yield* linesBackwards(file.fd, file.size, new LineClock(file.times, () => file.earliest), wanted.encoding);
 }
 
-/** @returns null for what is gone. */
-function open(segment: Segment, wholeLines: boolean): Opened | null {
+/** @returns null for what is gone, or may not be read. */
+function open(segment: Segment, wholeLines: boolean, onUnreadable: OnUnreadable): Opened | null {
   try {
     const fd = openSync(segment.path, 'r');
     const { size, ino, birthtimeMs, mtimeMs } = fstatSync(fd);
@@ -132,10 +153,13 @@ function open(segment: Segment, wholeLines: boolean): Opened | null {
     closeSync(fd);
     return { segment, fd: null, size, times: new TimesReader(segment.path, null), earliest: segment.rotatedAt ?? 0 };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      onUnreadable(segment.path, error);
+      return null;
+    }
     // Compressed since it was looked for.
     if (segment.gz || segment.rotatedAt === null) return null;
-    return open({ ...segment, path: `${segment.path}.gz`, gz: true }, wholeLines);
+    return open({ ...segment, path: `${segment.path}.gz`, gz: true }, wholeLines, onUnreadable);
   }
 }
 

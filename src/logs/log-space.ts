@@ -1,29 +1,32 @@
 import { closeSync, constants, copyFileSync, fstatSync, ftruncateSync, rmSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import type { LogSpec } from '../domain/app-spec.ts';
-import type { LogPath } from '../protocol/messages.ts';
+import type { EmptiedLogs, LogPath } from '../protocol/messages.ts';
 import { openTrusted, trustedPath } from '../protocol/trusted-path.ts';
+import { accessProblem } from './access.ts';
 import { removeSegment, sizedSegments } from './log-keeper.ts';
 import { expired, type SizedSegment } from './retention.ts';
 import { LogFolders, rotatedOf, segmentsIn } from './segments.ts';
 import { timesPath } from './times.ts';
 
-/** Empties logs, and removes what was set aside of them. @returns those that are there. */
-export function emptyLogs(logs: readonly LogPath[]): readonly string[] {
-  return logs.flatMap(({ path, appUid }) => {
-    if (path.startsWith('/dev/')) return [];
-    for (const rotated of rotatedOf(trustedPath(path, appUid))) {
-      rmSync(rotated.path, { force: true });
-      rmSync(timesPath(rotated.path), { force: true });
-    }
+/** Empties logs, and removes what was set aside of them. One that cannot be emptied does not keep the others from it. */
+export function emptyLogs(logs: readonly LogPath[]): EmptiedLogs {
+  const emptied: string[] = [];
+  const problems = new Set<string>();
+  for (const { path, appUid } of logs) {
+    if (path.startsWith('/dev/')) continue;
     try {
+      for (const rotated of rotatedOf(trustedPath(path, appUid))) {
+        rmSync(rotated.path, { force: true });
+        rmSync(timesPath(rotated.path), { force: true });
+      }
       closeSync(openTrusted(path, constants.O_WRONLY | constants.O_TRUNC, appUid));
-      return path;
+      emptied.push(path);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') problems.add(accessProblem('empty', path, error));
     }
-  });
+  }
+  return { emptied, problems: [...problems] };
 }
 
 /**

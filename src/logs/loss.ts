@@ -47,6 +47,11 @@ export class Loss {
     return true;
   }
 
+  /** There is reason to think that it works again. */
+  retryAtOnce(): void {
+    this.#retryAt = 0;
+  }
+
   /** Bytes are lost, from `at` on, and as many that had been written. */
   count(bytes: Buffer, at: number, takenBack = 0): void {
     this.#bytes += bytes.length - at + takenBack;

@@ -15,7 +15,12 @@ export interface LogLine {
   /** When it was written, in milliseconds since the epoch, as well as that is known. */
   readonly time: number;
   readonly text: string;
+  /** It has no end in its file: the file ends, or a piece of a long line does. */
+  readonly cut?: true;
 }
+
+/** As what the bytes of a line are read: `latin1` makes each a character, from which they can be had again as they were. */
+export type LineEncoding = 'utf8' | 'latin1';
 
 /** Gives the lines of one file their times. */
 export class LineClock {
@@ -30,15 +35,15 @@ export class LineClock {
   }
 
   /** Lines in their order: none is older than the one before. */
-  line(text: string, offset: number): LogLine {
+  line(text: string, offset: number, ended: boolean): LogLine {
     const known = this.#known(text, offset) ?? (this.#last || this.#otherwise());
     this.#last = Math.max(this.#last, known);
-    return { time: this.#last, text };
+    return logLine(this.#last, text, ended);
   }
 
   /** A line of which the one before is not known. */
-  lineAlone(text: string, offset: number): LogLine {
-    return { time: this.#known(text, offset) ?? this.#otherwise(), text };
+  lineAlone(text: string, offset: number, ended: boolean): LogLine {
+    return logLine(this.#known(text, offset) ?? this.#otherwise(), text, ended);
   }
 
   #known(text: string, offset: number): number | null {
@@ -46,17 +51,23 @@ export class LineClock {
   }
 }
 
+function logLine(time: number, text: string, ended: boolean): LogLine {
+  return ended ? { time, text } : { time, text, cut: true };
+}
+
 /** Puts chunks together to lines; `flush` gives the last one, where it has not ended. */
 export class LineReader {
   readonly #clock: LineClock;
+  readonly #encoding: LineEncoding;
   #rest: Buffer[] = [];
   #restBytes = 0;
   #offset: number;
 
   /** @param offset of the first byte in its file. */
-  constructor(clock: LineClock, offset: number) {
+  constructor(clock: LineClock, offset: number, encoding: LineEncoding) {
     this.#clock = clock;
     this.#offset = offset;
+    this.#encoding = encoding;
   }
 
   /** Where the line begins that has not ended. */
@@ -87,9 +98,9 @@ export class LineReader {
     const bytes = this.#restBytes + to - from;
     const text =
       this.#restBytes === 0
-        ? chunk.toString('utf8', from, to)
-        : Buffer.concat([...this.#rest, chunk.subarray(from, to)]).toString('utf8');
-    const line = this.#clock.line(text, this.#offset);
+        ? chunk.toString(this.#encoding, from, to)
+        : Buffer.concat([...this.#rest, chunk.subarray(from, to)]).toString(this.#encoding);
+    const line = this.#clock.line(text, this.#offset, ending > 0);
     this.#rest = [];
     this.#restBytes = 0;
     this.#offset += bytes + ending;
@@ -130,7 +141,12 @@ export async function* gunzipped(path: string, from: number): AsyncGenerator<Buf
 }
 
 /** The lines of a file from its end to its beginning, in blocks; each block in the order of the file. */
-export function* linesBackwards(fd: number, end: number, clock: LineClock): Generator<LogLine[]> {
+export function* linesBackwards(
+  fd: number,
+  end: number,
+  clock: LineClock,
+  encoding: LineEncoding,
+): Generator<LogLine[]> {
   /** The end of a line whose beginning is not read yet. */
   let rest: Buffer[] = [];
   let restBytes = 0;
@@ -154,7 +170,7 @@ export function* linesBackwards(fd: number, end: number, clock: LineClock): Gene
     for (let from = 0; from < bytes.length; ) {
       const newline = bytes.indexOf(NEWLINE, from);
       const to = newline === -1 ? bytes.length : newline;
-      lines.push(clock.lineAlone(bytes.toString('utf8', from, to), at + first + 1 + from));
+      lines.push(clock.lineAlone(bytes.toString(encoding, from, to), at + first + 1 + from, newline !== -1));
       from = to + 1;
     }
     if (lines.length > 0) yield lines;

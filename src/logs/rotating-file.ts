@@ -161,7 +161,11 @@ export class RotatingFile {
 
   /** Looks for the file by its name: one that was moved away is left to whoever did that. */
   reopen(): void {
-    this.#check(this.#world.now());
+    const now = this.#world.now();
+    this.#check(now);
+    if (this.lost.since === null) return;
+    this.lost.retryAtOnce();
+    this.#recover(now);
   }
 
   flushTimes(): void {

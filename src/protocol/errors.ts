@@ -14,6 +14,7 @@ const ERROR_CODES = {
   APP_EXISTS: { exit: 1, hint: null },
   APP_BUSY: { exit: 1, hint: 'wait for it to end, then try again' },
   LIST_EMPTY: { exit: 1, hint: '`upkeep resurrect` starts what is saved; `upkeep save --force` forgets it' },
+  LOG_UNUSABLE: { exit: 1, hint: null },
   SIGNAL_UNKNOWN: { exit: 2, hint: '`kill -l` lists the signals' },
   INIT_UNKNOWN: { exit: 2, hint: 'name one: systemd, systemd-user, launchd, launchd-user, openrc' },
   INIT_FAILED: { exit: 1, hint: null },

@@ -57,6 +57,13 @@ export interface LogPath {
   readonly appUid: number | null;
 }
 
+export interface EmptiedLogs {
+  /** Those that are there. */
+  readonly emptied: readonly string[];
+  /** What kept others from it, a text each. */
+  readonly problems: readonly string[];
+}
+
 /** Lines that could not be kept in a log. */
 export interface LostLines {
   readonly lines: number;

@@ -54,6 +54,8 @@ export async function serveSupervisor(supervisor: Supervisor, options: ServerOpt
           }
           case 'reopenLogs':
             supervisor.reopenLogs();
+            // What could not be opened is told first.
+            await new Promise(setImmediate);
             return {};
           case 'shutdown': {
             shuttingDown = true;

@@ -14,6 +14,11 @@ describe('moments', () => {
     ['1.5h', NOW - 5_400_000],
     ['2d', NOW - 2 * 86_400_000],
     ['now', NOW],
+    ['30s', NOW - 30_000],
+    ['1w', NOW - 7 * 86_400_000],
+    ['12:00', NOW],
+    ['12:01', new Date(2026, 0, 1, 12, 1).getTime()],
+    ['23:00', new Date(2026, 0, 1, 23).getTime()],
     ['09:30', new Date(2026, 0, 2, 9, 30).getTime()],
     ['9:30:15', new Date(2026, 0, 2, 9, 30, 15).getTime()],
     ['2025-12-31', new Date(2025, 11, 31).getTime()],
@@ -41,7 +46,34 @@ describe('what logs is asked for', () => {
     assert.equal(query({}).follow, true);
     assert.equal(query({ nostream: true }).follow, false);
     assert.equal(query({ until: '1h' }).follow, false);
-    assert.equal(query({ until: '13:00' }).follow, true);
+    assert.equal(query({ until: '2026-01-02 13:00' }).follow, true);
+    assert.equal(query({ since: '11:00', until: '13:00' }).follow, true);
+    assert.equal(query({ until: '13:00' }).follow, false);
+  });
+
+  test('until a time of day: the first one after --since, the last one without', () => {
+    const until = (options: Record<string, unknown>) => query(options).wanted.until;
+    assert.equal(until({ until: '13:00' }), new Date(2026, 0, 1, 13).getTime());
+    assert.equal(until({ since: '9:00', until: '13:00' }), new Date(2026, 0, 2, 13).getTime());
+    assert.equal(until({ since: '22:00', until: '23:00' }), new Date(2026, 0, 1, 23).getTime());
+    assert.equal(until({ since: '22:00', until: '2:00' }), new Date(2026, 0, 2, 2).getTime());
+    assert.equal(until({ since: '2025-12-24', until: '2:00' }), new Date(2025, 11, 24, 2).getTime());
+  });
+
+  test('and tells of times that may not be meant so', () => {
+    assert.deepEqual(query({ since: '23:00', until: '2026-01-02 12:00' }).notes, []);
+    assert.match(
+      query({ since: '2026-01-03' }).notes.join('\n'),
+      /^--since is in the future: Sat Jan 03 2026 00:00:00 .*$/,
+    );
+    assert.match(
+      query({ until: '2026-01-03' }).notes.join('\n'),
+      /^--until is in the future: Sat Jan 03 2026 00:00:00 .*$/,
+    );
+    assert.match(
+      query({ since: '1h', until: '2h' }).notes.join('\n'),
+      /^there is nothing to show: --since \(.*\) is after --until \(.*\)$/,
+    );
   });
 
   test('both streams, or one', () => {

@@ -33,6 +33,10 @@ describe('an option', () => {
     ['combine_logs', 'merge_logs', true, true],
     ['logMaxSize', 'log_max_size', '10M', 10 * 1024 ** 2],
     ['log_max_age', 'log_max_age', '90d', 7_776_000_000],
+    ['log_max_age', 'log_max_age', '1m', 60_000],
+    ['log_max_age', 'log_max_age', 0, 0],
+    ['log_max_size', 'log_max_size', '1k', 1024],
+    ['log_max_total', 'log_max_total', '0', 0],
     ['log_retain', 'log_retain', 'all', 'all'],
     ['log_syslog', 'log_syslog', true, 'local'],
     ['log_syslog', 'log_syslog', 'udp://[::1]:514', 'udp://[::1]:514'],
@@ -48,6 +52,9 @@ describe('an option', () => {
     assert.deepEqual(options({ script: 'a.js', instances: null, env: undefined }), { script: 'a.js' });
   });
 });
+
+const LOG_AGE = 'expected a minute or more, such as 12h or 30d (a number alone is milliseconds), or 0 for no limit';
+const LOG_SIZE = 'expected 1k or more, such as 20M (a number alone is bytes), or 0 for no limit';
 
 describe('a value of the wrong type', () => {
   test('names the key as it was written, what came and what was expected', () => {
@@ -69,6 +76,13 @@ describe('a value of the wrong type', () => {
     ['instances', 1.5, 'expected a whole number or "max"'],
     ['name', '', 'must not be empty'],
     ['namespace', '', 'must not be empty'],
+    ['log_max_age', 30, LOG_AGE],
+    ['log_max_age', '30', LOG_AGE],
+    ['log_max_age', '59s', LOG_AGE],
+    ['log_max_age', '30y', LOG_AGE],
+    ['log_max_size', 1, LOG_SIZE],
+    ['log_max_total', '20', LOG_SIZE],
+    ['log_max_total_all', 1023, LOG_SIZE],
   ] as const)
     test(`is told of ${key} ${JSON.stringify(given)}`, () => {
       const message = `${WHERE}: ${key}: ${expected}, got ${JSON.stringify(given)}`;

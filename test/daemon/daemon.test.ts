@@ -393,6 +393,19 @@ describe('logs', () => {
     assert.deepEqual(box.machine.emptied, ['/a.log']);
     assert.equal(box.machine.shared.ports.logs.reopened, 1);
   });
+
+  test('one that cannot be emptied is named, and the others are emptied', async (t) => {
+    const box = new Box(t);
+    const daemon = await box.daemon();
+    await start(daemon, appSpec({ name: 'a', logs: { out: '/a.log', error: '/b.log' } }));
+    box.machine.closedLogs.add('/a.log');
+    await assert.rejects(daemon.flushLogs(['a']), {
+      code: 'LOG_UNUSABLE',
+      message: 'cannot empty /a.log\nemptied all the same: /b.log',
+    });
+    assert.deepEqual(box.machine.emptied, ['/b.log']);
+    assert.equal(box.machine.shared.ports.logs.reopened, 1);
+  });
 });
 
 test('kill stops all of it and forgets it', async (t) => {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { canReusePort } from '../../src/domain/reuse-port.ts';
 import { fixture, NODE_VERSION, sandbox } from './harness.ts';
 import { isAlive } from './processes.ts';
+import { until } from './until.ts';
 
 test('list is a table with all that people look for', async (t) => {
   const box = await sandbox(t);
@@ -27,6 +28,15 @@ test('list sees at once what the command before it did', async (t) => {
     await box.ok(...command);
     assert.match((await box.ok('list')).stdout, shown, command.join(' '));
   }
+});
+
+test('list tells whose log lines are lost', async (t) => {
+  if (process.platform !== 'linux') return t.skip('there is no /dev/full');
+  const box = await sandbox(t);
+  await box.ok('start', fixture('prints-lines.js'), '--name', 'app', '--output', '/dev/full', '--', '3');
+  const shown = async () => (await box.ok('list')).stdout;
+  const line = 'app (0) is losing what it writes to its logs: no space left on the disk\n';
+  await until(async () => (await shown()).endsWith(line), 'the line below the table', shown);
 });
 
 test('list is sorted as asked', async (t) => {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
-import { readFileSync, statSync } from 'node:fs';
+import { chmodSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startCommand } from './commands.ts';
 import { fixture, NODE, sandbox } from './harness.ts';
+import { noOtherUser, OF_NOBODY } from './nobody.ts';
 import { sorted } from './sorted.ts';
 import { until } from './until.ts';
 
@@ -24,6 +25,42 @@ test('the last lines of both streams, of stdout, of stderr, raw', async (t) => {
   assert.equal(await show('--lines', '0'), '');
   assert.equal((await show('--lines', '1000', '--out', '--raw')).split('\n').length, 31);
   assert.match((await box.fails('logs', 'app', '--lines', 'few')).stderr, /--lines takes a number, got "few"/);
+});
+
+test('raw lines come out as the bytes that they are, past and followed, matched by their texts', async (t) => {
+  const box = await sandbox(t);
+  const code = `const { existsSync } = require('node:fs');
+    const bytes = (...parts) => Buffer.concat(parts.map((part) => Buffer.from(part)));
+    process.stdout.write(bytes('grün ', [0xff, 0xfe, 0, 27, 0xc3], '\\r\\n', Buffer.alloc(3_000_000, 0xe2), '\\nplain\\n'));
+    const timer = setInterval(() => {
+      if (!existsSync('go')) return;
+      clearInterval(timer);
+      process.stdout.write(bytes('more grün ', [0x80], '\\n'));
+    }, 20);
+    setInterval(() => {}, 60_000);`;
+  box.write('app.js', code);
+  await box.ok('start', 'app.js');
+  await box.logged('app-out.log', '\nplain\n');
+  const file = () => readFileSync(join(box.home, 'logs', 'app-out.log'), 'latin1');
+  const show = async (...args: string[]): Promise<string> => {
+    const shown = startCommand(box, ['logs', 'app', '--raw', '--nostream', ...args], 'latin1');
+    assert.equal(await shown.ended(), 0);
+    return shown.stdout();
+  };
+  const past = file();
+  assert.ok((await show()) === past, 'the last lines');
+  assert.ok((await show('--since', '1h')) === past, 'all lines');
+  const [green] = past.split('\n');
+  assert.equal(await show('--grep', '^grün'), `${green}\n`);
+  assert.equal(await show('--grep', '^grün', '--since', '1h'), `${green}\n`);
+
+  const following = startCommand(box, ['logs', '--raw', '--grep', 'grün'], 'latin1');
+  await until(() => following.stdout() === `${green}\n`, 'what is there', following.stdout);
+  box.write('go', '');
+  await box.logged('app-out.log', 'more grün');
+  const all = `${green}\n${Buffer.from('more grün ').toString('latin1')}\x80\n`;
+  await until(() => following.stdout() === all, 'what comes', following.stdout);
+  await following.interrupt();
 });
 
 test('without a target, those of all apps', async (t) => {
@@ -209,7 +246,21 @@ test('files of ones own, one for both streams, one for all instances, and none',
   assert.ok(lines.every((line) => /^out \d+$/.test(line)));
 
   await box.ok('start', script, '--name', 'none', '--disable-logs', '--', '2');
-  assert.equal((await box.ok('logs', 'none', '--nostream')).stdout, '');
+  const why = 'none keeps no logs (disable_logs, or /dev/null)\n';
+  for (const command of [
+    ['logs', 'none', '--nostream'],
+    ['logs', 'none'],
+    ['flush', 'none'],
+  ]) {
+    const { stdout, stderr } = await box.ok(...command);
+    assert.deepEqual([stdout, stderr], ['', why], command.join(' '));
+  }
+  await box.ok('start', script, '--name', 'device', '-o', '/dev/stderr', '-e', '/dev/null', '--', '2');
+  assert.equal((await box.ok('logs', 'device')).stderr, 'device keeps no logs (they go to /dev/stderr)\n');
+  assert.equal(
+    (await box.ok('logs', 'device', '--err')).stderr,
+    'device keeps no log of stderr (disable_logs, or /dev/null)\n',
+  );
   assert.equal(statSync(join(box.home, 'logs', 'none-out.log'), { throwIfNoEntry: false }), undefined);
 });
 
@@ -227,6 +278,39 @@ test('flush empties the files of the app that is named, or of all, and what come
   assert.equal(box.log('two-out.log'), '');
   await box.ok('restart', 'one');
   assert.equal(await box.logged('one-out.log', 'out 3\n'), 'out 1\nout 2\nout 3\n');
+});
+
+test('a log that may not be read keeps no other from being shown or emptied', { skip: noOtherUser() }, async (t) => {
+  const box = await sandbox(t, OF_NOBODY);
+  for (const name of ['one', 'two']) {
+    await box.ok('start', fixture('prints-lines.js'), '--name', name, '--', '1');
+    await box.logged(`${name}-out.log`, 'out 1\n');
+    await box.logged(`${name}-error.log`, 'err 1\n');
+  }
+  const logs = join(box.home, 'logs');
+  const closed = join(logs, 'one-out.log');
+  chmodSync(closed, 0);
+  const shown = await box.fails('logs', '--nostream', '--raw');
+  assert.deepEqual([shown.code, sorted(shown.stdout.split('\n'))], [1, ['', 'err 1', 'err 1', 'out 1']]);
+  const remedy = `the log ${closed}: permission denied (EACCES); \`chmod u+rw ${closed}\` opens it\n`;
+  assert.equal(shown.stderr, `upkeep: cannot read ${remedy}`);
+  const flushed = await box.fails('flush');
+  assert.equal(flushed.code, 1);
+  assert.ok(flushed.stderr.startsWith(`upkeep: cannot empty ${remedy}emptied all the same: `), flushed.stderr);
+  assert.deepEqual([box.log('one-out.log'), box.log('two-out.log')], ['out 1\n', '']);
+
+  chmodSync(logs, 0);
+  const remedyOfFolder = `the log files in ${logs}: permission denied (EACCES); \`chmod u+rwx ${logs}\` opens it\n`;
+  for (const [command, doing] of [['logs', 'read'] as const, ['flush', 'empty'] as const]) {
+    const failed = await box.fails(command, ...(command === 'logs' ? ['--nostream'] : []));
+    assert.deepEqual([failed.code, failed.stderr], [1, `upkeep: cannot ${doing} ${remedyOfFolder}`]);
+  }
+  const reloaded = await box.fails('reloadLogs');
+  assert.deepEqual([reloaded.code, /opened anew/.test(reloaded.stderr)], [1, false]);
+  assert.match(reloaded.stderr, /upkeep: one \(0\) has a log that cannot be written to: EACCES\n/);
+  chmodSync(logs, 0o700);
+  chmodSync(closed, 0o600);
+  assert.match((await box.ok('reloadLogs')).stderr, /all log files are opened anew/);
 });
 
 test('logs of an app that is gone as its logs stay', async (t) => {

@@ -59,6 +59,7 @@ export function bootContext(env: Readonly<Record<string, string>> = {}) {
   const problems: string[] = [];
   const out: Partial<Output> = {
     data: (text) => data.push(text),
+    bytes: (bytes) => data.push(bytes.toString()),
     note: (text) => notes.push(text),
     problem: (text) => problems.push(text),
   };

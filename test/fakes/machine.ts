@@ -1,7 +1,13 @@
 import type { Socket } from 'node:net';
 import { duplexPair } from 'node:stream';
 import type { DaemonPorts } from '../../src/daemon/ports.ts';
-import { type LogPath, PROTOCOL_VERSION, type RunParams, type SupervisorMethods } from '../../src/protocol/messages.ts';
+import {
+  type EmptiedLogs,
+  type LogPath,
+  PROTOCOL_VERSION,
+  type RunParams,
+  type SupervisorMethods,
+} from '../../src/protocol/messages.ts';
 import { Peer, type PeerHandlers } from '../../src/protocol/peer.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { FakePorts } from './ports.ts';
@@ -137,10 +143,16 @@ export class FakeMachine implements DaemonPorts {
   };
 
   readonly emptied: string[] = [];
-  readonly emptyLogs = (logs: readonly LogPath[]): readonly string[] => {
+  /** Logs that cannot be emptied. */
+  readonly closedLogs = new Set<string>();
+  readonly emptyLogs = (logs: readonly LogPath[]): EmptiedLogs => {
     const paths = logs.map(({ path }) => path);
-    this.emptied.push(...paths);
-    return paths;
+    const emptied = paths.filter((path) => !this.closedLogs.has(path));
+    this.emptied.push(...emptied);
+    return {
+      emptied,
+      problems: paths.filter((path) => this.closedLogs.has(path)).map((path) => `cannot empty ${path}`),
+    };
   };
 
   readonly trimLogs = async (): Promise<void> => {};

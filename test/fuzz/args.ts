@@ -98,6 +98,7 @@ async function run(
     rest: dashes === -1 ? [] : given.slice(dashes + 1),
     out: {
       data: (text) => said.push(text),
+      bytes: (bytes) => said.push(bytes.toString()),
       note: () => {},
       problem: (text) => said.push(text),
       status: () => {},

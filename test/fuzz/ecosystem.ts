@@ -124,7 +124,7 @@ function contextOf(folder: string, file: EcosystemFile): Context {
     cwd: folder,
     cpus: () => 4,
     execPath: process.execPath,
-    out: { data: ignore, note: ignore, problem: ignore, status: ignore, isTerminal: false },
+    out: { data: ignore, bytes: ignore, note: ignore, problem: ignore, status: ignore, isTerminal: false },
     importModule: async (specifier: string) =>
       file.kind === 'module' ? { default: file.exported } : ((await import(specifier)) as unknown),
   } as unknown as Context;

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  appendFileSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
@@ -163,6 +172,20 @@ describe('across rotation', () => {
     rmSync(second);
     assert.deepEqual(news(), ['c', 'd']);
     assert.equal(missed(), 1);
+  });
+
+  test('goes on in what is open while its folder cannot be looked into', (t) => {
+    const { path, news } = followed(t, '');
+    appendFileSync(path, 'a\n');
+    const [folder, away] = [dirname(path), `${dirname(path)}-away`];
+    renameSync(folder, away);
+    symlinkSync(folder, folder);
+    appendFileSync(join(away, 'out.log'), 'b\n');
+    assert.deepEqual(news(), ['a', 'b']);
+    rmSync(folder);
+    renameSync(away, folder);
+    appendFileSync(path, 'c\n');
+    assert.deepEqual(news(), ['c']);
   });
 
   test('begins where a snapshot has ended, also when it was set aside since', (t) => {

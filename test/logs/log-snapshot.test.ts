@@ -8,7 +8,7 @@ import { LogSnapshot, type Wanted } from '../../src/logs/log-snapshot.ts';
 import { rotatedPath } from '../../src/logs/rotation.ts';
 import { tempFolder } from '../fakes/temp-folder.ts';
 
-const ALL: Wanted = { since: null, until: null, matches: () => true };
+const ALL: Wanted = { since: null, until: null, encoding: 'utf8', matches: () => true };
 const DAY = 86_400_000;
 const START = Date.UTC(2026, 0, 1);
 

@@ -1,15 +1,18 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { accessProblem } from '../../logs/access.ts';
 import { type Beginning, LogFollower } from '../../logs/follow.ts';
 import { LogSnapshot } from '../../logs/log-snapshot.ts';
 import { mergeLines, mergeStreams } from '../../logs/merge.ts';
 import type { LogLine } from '../../logs/read-lines.ts';
-import type { Context, Run } from '../command.ts';
+import type { Context, Output, Run } from '../command.ts';
+import { isTerminal } from '../is-terminal.ts';
 import { type LogQuery, readQuery } from '../log-query.ts';
 import { findSources, groupOf, type LogSource } from '../log-sources.ts';
 import { watchReader } from '../reader-gone.ts';
 import { linePrinter, type SourceLine } from '../render/log-lines.ts';
+import { plain } from '../render/plain.ts';
 
 /** Instances that were added meanwhile are found, and changes that the system does not report are read, this often. */
 const LOOK_AGAIN_MS = 1000;
@@ -17,16 +20,36 @@ const LOOK_AGAIN_MS = 1000;
 const SETTLE_MS = 60;
 
 export const logs: Run = async (context, targets, options) => {
-  const query = readQuery(options, Date.now());
+  // A terminal takes texts only.
+  const asBytes = options['raw'] === true && !isTerminal(1);
+  const query = readQuery(options, Date.now(), asBytes ? 'latin1' : 'utf8');
+  for (const note of query.notes) context.out.note(note);
   const print = await linePrinter(options);
   const selectors = targets.length > 0 ? targets : ['all'];
-  const sources = await findSources(await context.connect(), selectors, query);
-  const show: Show = (lines) => {
-    if (lines.length > 0) context.out.data(lines.map(print).join('\n'));
+  const { sources, without } = await findSources(await context.connect(), selectors, query);
+  if (targets.length > 0 || sources.length === 0) for (const why of without) context.out.note(why);
+  const filtered = options['grep'] !== undefined || options['level'] !== undefined;
+  const show: Show = asBytes
+    ? bytesShower(context.out, !filtered)
+    : (lines) => {
+        if (lines.length > 0) context.out.data(lines.map(print).join('\n'));
+      };
+  const problems = new Set<string>();
+  const onUnreadable = (path: string, error: unknown): void => {
+    const problem = accessProblem('read', path, error);
+    if (!problems.has(problem)) context.out.problem(`upkeep: ${plain(problem)}`);
+    problems.add(problem);
   };
-  const followed = await showPast(sources, query, show, context.signal);
-  if (!query.follow) return 0;
-  if (sources.length === 0) context.out.note('there are no log files yet, or none are kept; waiting');
+  const taken = sources.map((source) => ({
+    source,
+    snapshot: new LogSnapshot(source.path, query.follow, onUnreadable),
+  }));
+  const followed = await showPast(taken, query, show, context.signal);
+  if (!query.follow) return problems.size === 0 ? 0 : 1;
+  if (sources.length === 0) {
+    if (targets.length > 0 && without.length > 0) return 0;
+    context.out.note('waiting for logs: none are kept so far');
+  }
   const follow = new Follow(context, selectors, query, show);
   for (const [source, beginning] of followed) follow.add(source, beginning);
   await follow.run();
@@ -35,14 +58,36 @@ export const logs: Run = async (context, targets, options) => {
 
 type Show = (lines: readonly SourceLine[]) => void;
 
+/**
+ * Shows the bytes of lines that were read as latin1.
+ * @param joins puts the pieces of a line together: none of them is left out.
+ */
+function bytesShower(out: Output, joins: boolean): Show {
+  /** The log of a line that has not ended. */
+  let open: string | null = null;
+  return (lines) => {
+    let text = '';
+    for (const line of lines) {
+      if (open !== null && open !== line.source.path) text += '\n';
+      open = joins && line.cut ? line.source.path : null;
+      text += open === null ? `${line.text}\n` : line.text;
+    }
+    if (text !== '') out.bytes(Buffer.from(text, 'latin1'));
+  };
+}
+
+interface Taken {
+  readonly source: LogSource;
+  readonly snapshot: LogSnapshot;
+}
+
 /** @returns where what comes next begins. */
 async function showPast(
-  sources: readonly LogSource[],
+  snapshots: readonly Taken[],
   query: LogQuery,
   show: Show,
   signal: AbortSignal,
 ): Promise<readonly (readonly [LogSource, Beginning])[]> {
-  const snapshots = sources.map((source) => ({ source, snapshot: new LogSnapshot(source.path, query.follow) }));
   try {
     if (query.count === null) {
       for await (const lines of mergeStreams(snapshots.map((each) => linesOf(each, query)))) {
@@ -65,15 +110,12 @@ async function showPast(
   }
 }
 
-async function* linesOf(
-  { source, snapshot }: { source: LogSource; snapshot: LogSnapshot },
-  { wanted }: LogQuery,
-): AsyncGenerator<readonly SourceLine[]> {
+async function* linesOf({ source, snapshot }: Taken, { wanted }: LogQuery): AsyncGenerator<readonly SourceLine[]> {
   for await (const lines of snapshot.lines(wanted)) yield sourced(source, lines);
 }
 
 function sourced(source: LogSource, lines: readonly LogLine[]): readonly SourceLine[] {
-  return lines.map(({ time, text }) => ({ time, text, source }));
+  return lines.map((line) => ({ ...line, source }));
 }
 
 /** Shows what comes, until it is interrupted. */
@@ -99,7 +141,10 @@ class Follow {
     const onMissed = (): void => {
       this.#context.out.problem(`upkeep: a part of ${source.path} was removed before it could be shown`);
     };
-    this.#followers.set(source.path, { source, follower: new LogFollower(source.path, beginning, onMissed) });
+    this.#followers.set(source.path, {
+      source,
+      follower: new LogFollower(source.path, beginning, onMissed, this.#query.wanted.encoding),
+    });
   }
 
   async run(): Promise<void> {
@@ -138,11 +183,12 @@ class Follow {
 
   /** New instances; without the daemon the files go on: it will be back. */
   async #lookAgain(): Promise<void> {
-    const sources = await this.#context
+    const found = await this.#context
       .connectRunning()
       .then((client) => findSources(client, this.#selectors, this.#query))
-      .catch(() => []);
-    for (const source of sources) if (!this.#followers.has(source.path)) this.add(source, { since: this.#startedAt });
+      .catch(() => null);
+    for (const source of found?.sources ?? [])
+      if (!this.#followers.has(source.path)) this.add(source, { since: this.#startedAt });
     for (const folder of new Set([...this.#followers.keys()].map((path) => dirname(path)))) {
       if (this.#watchers.has(folder)) continue;
       try {

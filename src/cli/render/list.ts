@@ -1,4 +1,4 @@
-import type { InstanceView } from '../../protocol/messages.ts';
+import type { InstanceView, LostLines } from '../../protocol/messages.ts';
 import { bold, dim, gray, yellow } from './colours.ts';
 import { plain } from './plain.ts';
 import { colourStatus } from './status.ts';
@@ -43,7 +43,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'memory', align: 'right' },
 ];
 
-/** The table that `list` shows, with a line for what is worth knowing about instances that do not serve. */
+/** The table that `list` shows, with a line for what is worth knowing about instances that do not serve, or whose logs have gaps. */
 export function renderList(views: readonly InstanceView[], now: number): string {
   if (views.length === 0) return 'No apps yet. Start one: upkeep start app.js';
   const namespaces = new Set(views.map(({ namespace }) => namespace)).size > 1;
@@ -64,23 +64,31 @@ export function renderList(views: readonly InstanceView[], now: number): string 
   return [renderTable(COLUMNS, rows, gray, bold), ...notes(views, now)].join('\n');
 }
 
-/** Why instances do not serve, said once for those of one app that share a reason. */
+/** Why instances do not serve, or lose logs, said once for those of one app that share a reason. */
 function notes(views: readonly InstanceView[], now: number): string[] {
   const ids = new Map<string, number[]>();
   const texts = new Map<string, string>();
   for (const view of views) {
-    const text = explain(view, now);
-    if (text === null) continue;
-    const key = `${view.name}\0${text}`;
-    texts.set(key, text);
-    const group = ids.get(key);
-    if (group) group.push(view.id);
-    else ids.set(key, [view.id]);
+    for (const text of [explain(view, now), view.lost && gapsIn(view.lost)]) {
+      if (text === null) continue;
+      const key = `${view.name}\0${text}`;
+      texts.set(key, text);
+      const group = ids.get(key);
+      if (group) group.push(view.id);
+      else ids.set(key, [view.id]);
+    }
   }
   return [...texts].map(([key, text]) => {
     const [name] = key.split('\0');
     return yellow(plain(`${name} (${ids.get(key)?.join(', ')}) ${text}`));
   });
+}
+
+/** Without numbers, so that it is the same of all instances whose disk is full. */
+function gapsIn({ because }: LostLines): string {
+  return because === null
+    ? 'has lost lines of its logs: `upkeep describe` tells how many'
+    : `is losing what it writes to its logs: ${because}`;
 }
 
 function explain({ state, unhealthy }: InstanceView, now: number): string | null {

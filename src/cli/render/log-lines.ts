@@ -1,6 +1,7 @@
 import { DEFAULTS } from '../../domain/app-spec.ts';
 import { ownFields } from '../../logs/own-fields.ts';
 import type { LogLine } from '../../logs/read-lines.ts';
+import { UpkeepError } from '../../protocol/errors.ts';
 import type { Options } from '../command.ts';
 import type { LogSource } from '../log-sources.ts';
 import { highlighted, OF_APPS, red } from './colours.ts';
@@ -14,7 +15,17 @@ export interface SourceLine extends LogLine {
 /** Makes of a line what is shown of it. */
 export type LinePrinter = (line: SourceLine) => string;
 
+/** How a line is shown: one of them. */
+const SHAPES = ['json', 'raw', 'format', 'timestamp'] as const;
+
+/** @throws UpkeepError USAGE */
 export async function linePrinter(options: Options): Promise<LinePrinter> {
+  const [shape, ...others] = SHAPES.filter((name) => options[name] !== undefined).map((name) => `--${name}`);
+  if (others.length > 0) {
+    throw new UpkeepError('USAGE', `${shape} and ${others.join(' and ')} exclude each other`, {
+      hint: 'each says how lines are shown; --json and --format have the time',
+    });
+  }
   if (options['json']) return asJson;
   if (options['raw']) return ({ text }) => text;
   if (options['format']) return asFields;
@@ -36,7 +47,20 @@ function labelOf({ app, id }: LogSource): string {
 
 function dateFormatOf(given: unknown): string | null {
   if (given === undefined) return null;
-  return typeof given === 'string' ? given : DEFAULTS.dateFormat;
+  if (typeof given !== 'string') return DEFAULTS.dateFormat;
+  if (isDateFormat(given)) return given;
+  throw new UpkeepError('USAGE', `--timestamp: ${JSON.stringify(given)} is no format of a time`, {
+    hint: 'such as HH:mm:ss.SSS; where it is an app, name that first: `upkeep logs <app> --timestamp`',
+  });
+}
+
+const WORD = /\p{L}+/gu;
+const ESCAPED = /\[[^\]]*\]/g;
+const TOKENS = /^(Y{1,4}|M{1,4}|D{1,2}|d{1,4}|H{1,2}|h{1,2}|[aA]|m{1,2}|s{1,2}|SSS|Z{1,2}|T)+$/;
+
+/** Whether a word of it is made of dayjs's tokens: most names have a letter that is one. */
+function isDateFormat(text: string): boolean {
+  return (text.replace(ESCAPED, ' ').match(WORD) ?? []).some((word) => TOKENS.test(word));
 }
 
 async function stamper(dateFormat: string): Promise<(time: number) => string> {

@@ -85,6 +85,17 @@ describe('renderList', () => {
     assert.match(text, /^job \(2\) is errored: 16 runs in a row ended$/m);
   });
 
+  test('says whose logs have gaps, and why', () => {
+    const losing = view({ lost: { lines: 5, because: 'no space left on the disk' } });
+    const past = view({ id: 2, lost: { lines: 7, because: null } });
+    const text = render(losing, { ...losing, id: 1, lost: { lines: 6, because: 'no space left on the disk' } }, past);
+    assert.match(text, /^api \(0, 1\) is losing what it writes to its logs: no space left on the disk$/m);
+    assert.match(text, /^api \(2\) has lost lines of its logs: `upkeep describe` tells how many$/m);
+    const both = view({ unhealthy: 'it is slow', lost: { lines: 5, because: 'EIO' } });
+    assert.match(render(both), /^api \(0\) is unhealthy: it is slow\napi \(0\) is losing .*: EIO$/m);
+    assert.doesNotMatch(render(view()), /logs/);
+  });
+
   test('says how to begin, of nothing', () => {
     assert.equal(render(), 'No apps yet. Start one: upkeep start app.js');
   });
