@@ -9,6 +9,7 @@ import type {
   Outcome,
   Resurrection,
   ScaleChange,
+  Slot,
   SupervisorUpdate,
 } from '../protocol/messages.ts';
 import type { Dump } from './dump.ts';
@@ -86,16 +87,16 @@ export class Daemon {
       case 'start':
       case 'restart':
       case 'reload': {
-        const apps = before.map((app) => {
-          const { key } = app;
+        const changes = before.map((each) => {
+          const app = this.#asItServes(each);
           const spec = this.#keeper.withNode(app);
-          this.#registry.update(key, this.#wanted.inRelease(env ? withCallerEnv(spec, env) : spec));
-          return this.#registry.want(key, ids, 'up');
+          this.#wanted.begin(app, this.#wanted.inRelease(env ? withCallerEnv(spec, env) : spec));
+          return { before: app, after: this.#registry.want(app.key, ids, 'up') };
         });
         await this.#wanted.save(() => this.#wanted.putBack(before));
+        const apps = changes.map(({ after }) => after);
         const outcomes = await this.#supervisors.run({ kind, apps, ids, canaryMs, sparesReload });
-        await this.#wanted.undo(kind, before, outcomes);
-        await this.#wanted.remember(before, outcomes);
+        await this.#wanted.settle(kind, changes, outcomes);
         return outcomes;
       }
       case 'stop':
@@ -115,17 +116,18 @@ export class Daemon {
    */
   async rollback(selectors: readonly string[], force = false): Promise<readonly Outcome[]> {
     const apps = this.#registry.appsOf(this.#registry.select(selectors));
-    const specs = apps.map(({ spec, previous, failedReload }) => {
+    const specs = apps.map(({ spec, previous, unproven, failedReload }) => {
       const { name, instances } = spec;
-      if (!force && failedReload === 'spared') {
+      if (!force && !unproven && failedReload === 'spared') {
         const hint = previous
           ? `\`upkeep rollback ${name} --force\` goes back to what served before that`
           : 'nothing served before that';
         const text = `the last change of ${name} failed, and was not kept: what served before it still does`;
         throw new UpkeepError('USAGE', text, { hint });
       }
-      // Some run what failed: it has taken the place of what served.
-      const target = !force && failedReload === 'mixed' ? spec : previous;
+      // Some run what failed beside what served.
+      const beforeReload = !force && failedReload === 'mixed' ? spec : previous;
+      const target = unproven ? unproven.served : beforeReload;
       if (!target) {
         const hint = 'a rollback goes back over a reload or restart that brought a change in';
         throw new UpkeepError('USAGE', `${name} has nothing to go back to`, { hint });
@@ -298,14 +300,30 @@ export class Daemon {
     });
     const apps = added.filter(({ spec }) => spec.autostart);
     if (apps.length === 0) return [];
-    return this.#supervisors.run({ kind: 'start', apps, ids: apps.flatMap(({ slots }) => slots.map(({ id }) => id)) });
+    const ids = apps.flatMap(({ slots }) => slots.map(({ id }) => id));
+    const outcomes = await this.#supervisors.run({ kind: 'start', apps, ids });
+    await this.#wanted.settleNew(apps, outcomes);
+    return outcomes;
+  }
+
+  /** What failed to come in, or came in with no one to see it, may serve by now: then it is no worse than others. */
+  #asItServes(app: AppRecord): AppRecord {
+    const { minUptimeMs } = app.spec.restart;
+    const serves = ({ id, wanted }: Slot): boolean => {
+      const state = this.#supervisors.instance(id)?.state;
+      return wanted === 'down' || (state?.kind === 'online' && this.#ports.now() - state.since >= minUptimeMs);
+    };
+    if (!app.unproven || !app.slots.some(({ wanted }) => wanted === 'up') || !app.slots.every(serves)) return app;
+    this.#wanted.prove(app);
+    return this.#registry.byKey(app.key) ?? app;
   }
 
   /** Gives an app that is there another spec. */
   async #change(spec: AppSpec, kind: 'restart' | 'reload', canaryMs?: number): Promise<readonly Outcome[]> {
-    const before = this.#registry.byName(spec.name);
-    if (!before) return [];
-    const { removed } = this.#registry.update(before.key, spec);
+    const known = this.#registry.byName(spec.name);
+    if (!known) return [];
+    const before = this.#asItServes(known);
+    const { removed } = this.#wanted.begin(before, spec);
     const ids = this.#registry.byKey(before.key)?.slots.map(({ id }) => id) ?? [];
     const record = this.#registry.want(before.key, ids, 'up');
     await this.#wanted.save(() => this.#wanted.putBack([before]));
@@ -322,15 +340,14 @@ export class Daemon {
       );
       await this.#supervisors.retire(supervisorKeyOf(before));
       const outcomes = await this.#supervisors.run({ kind: 'start', apps: [record], ids });
-      await this.#wanted.remember([before], outcomes);
+      await this.#wanted.settle('start', [{ before, after: record }], outcomes);
       return outcomes;
     }
     if (removed.length > 0) await this.#runKnown('delete', [before], removed);
     const fresh = ids.filter((id) => !before.slots.some((slot) => slot.id === id));
     const kept = ids.filter((id) => !fresh.includes(id));
     const outcomes = await this.#supervisors.run({ kind, apps: [record], ids: kept, canaryMs });
-    if (await this.#wanted.undo(kind, [before], outcomes)) return outcomes;
-    await this.#wanted.remember([before], outcomes);
+    if (await this.#wanted.settle(kind, [{ before, after: record }], outcomes)) return outcomes;
     const started =
       fresh.length === 0 ? [] : await this.#supervisors.run({ kind: 'start', apps: [record], ids: fresh });
     return [...outcomes, ...started];

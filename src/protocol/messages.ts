@@ -41,9 +41,14 @@ export interface AppRecord {
   readonly spec: AppSpec;
   readonly slots: readonly Slot[];
   readonly createdAt: number;
-  /** What served before the present spec, for a rollback. */
+  /** What served before the present spec, or before what served last, for a rollback. */
   readonly previous: AppSpec | null;
-  /** How the last reload failed: `spared` where all that served before still does, else `mixed`. null: it did not fail. */
+  /** Where the present spec has not served: what served last, null for nothing yet. null: the present spec has served. */
+  readonly unproven: { readonly served: AppSpec | null } | null;
+  /**
+   * How the last change, a reload that left what served in its place, failed: `spared` where all of that still serves,
+   * else `mixed`. null: no such reload has failed.
+   */
   readonly failedReload: 'spared' | 'mixed' | null;
   /** The ecosystem file that it came from, an absolute path. */
   readonly origin: string | null;
@@ -101,6 +106,8 @@ export interface Outcome {
   readonly stderr: readonly string[];
   /** Nothing was begun. */
   readonly refused?: boolean;
+  /** Of a reload that failed: what is new has taken the place of what was there all the same. */
+  readonly replaced?: boolean;
 }
 
 /** Methods of the daemon. Selectors are targets as typed: a name, namespace, id, `all` or `/regex/`. */

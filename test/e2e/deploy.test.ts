@@ -84,8 +84,21 @@ test('rollback of a fork-mode app whose last reload failed goes back to what ser
   await box.ok('reload', 'web');
   release(box, '3', 'process.exit(3)');
   await box.fails('reload', 'web');
+  assert.match((await box.ok('describe', 'web')).stdout, /release .*\/releases\/3\//);
   await box.ok('rollback', 'web');
   assert.match(await says(box), /^two/);
+  await box.ok('rollback', 'web');
+  assert.match(await says(box), /^one/);
+});
+
+test('rollback of a cluster whose restart failed goes back to what served, with the secrets that it had', async (t) => {
+  const box = await sandbox(t);
+  release(box, '1', serves('one'));
+  file(box, app({ instances: 2, env: { SECRET: 'hidden' } }));
+  await box.ok('apply', 'apps.json');
+  release(box, '2', "throw new Error('no database')");
+  await box.fails('restart', 'web');
+  assert.doesNotMatch((await box.ok('describe', 'web', '--json')).stdout, /hidden/);
   await box.ok('rollback', 'web');
   assert.match(await says(box), /^one/);
 });

@@ -20,9 +20,19 @@ export const describe: Run = async ({ connect, out }, [target = ''], options) =>
 
 /** Secrets live in environments: `upkeep env` shows them to who asks. */
 function withoutEnv({ app, instances }: AppView): unknown {
-  const { env: _env, ...spec } = app.spec;
-  const { env: _before, ...previous } = app.previous ?? {};
-  return { app: { ...app, spec, previous: app.previous && previous }, instances };
+  const { previous, unproven } = app;
+  const specs = {
+    spec: specWithoutEnv(app.spec),
+    previous: specWithoutEnv(previous),
+    unproven: unproven && { served: specWithoutEnv(unproven.served) },
+  };
+  return { app: { ...app, ...specs }, instances };
+}
+
+function specWithoutEnv(spec: AppSpec | null): unknown {
+  if (!spec) return null;
+  const { env: _env, ...rest } = spec;
+  return rest;
 }
 
 function renderApp({ app, instances }: AppView, now: number): string {
