@@ -167,6 +167,8 @@ export interface ApplyParams {
   /** The file that the specs come from, an absolute path. */
   readonly origin?: string | undefined;
   readonly canaryMs?: number | undefined;
+  /** Of a restart: refused while a reload runs, which else it calls off. */
+  readonly sparesReload?: boolean | undefined;
 }
 
 export interface OperateParams {
@@ -203,6 +205,8 @@ export interface Listing {
 
 export interface AppView {
   readonly app: AppRecord;
+  /** A reload of it runs: whether its spec comes in is yet to be seen. */
+  readonly reloading: boolean;
   readonly instances: readonly (InstanceView & { readonly logs: LogPaths })[];
 }
 

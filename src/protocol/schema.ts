@@ -156,6 +156,7 @@ export const daemonParams: ParamSchemas<DaemonMethodsMap> = {
     existing: v.picklist(['error', 'restart', 'reload']),
     origin: v.optional(v.string()),
     canaryMs: v.optional(count),
+    sparesReload: v.optional(v.boolean()),
   }),
   operate: v.object({
     kind,

@@ -4,7 +4,7 @@ import type { Daemon } from '../../src/daemon/daemon.ts';
 import { type AppSpec, programToRun } from '../../src/domain/app-spec.ts';
 import { appSpec, clusterSpec } from '../fakes/app-spec.ts';
 import { Box, start, states } from '../fakes/box.ts';
-import { type FakeProcess, type ProcessScript, serves, turn } from '../fakes/ports.ts';
+import { type FakeProcess, type ProcessScript, serves, turn, waits } from '../fakes/ports.ts';
 import { told } from '../fakes/supervised.ts';
 
 /** It serves, unless it runs in a release whose name begins with `bad`. */
@@ -105,7 +105,7 @@ for (const [mode, make] of [
     });
 
     test('goes to what failed at first and came up by itself', async (t) => {
-      const { box, daemon, to, runs } = await deployed(t, spec);
+      const { box, daemon, link, to, runs, spec: known } = await deployed(t, spec);
       assert.equal(await to('bad2', 'restart'), FAILED);
       const [supervisor] = box.machine.supervisors.values();
       const { launcher, clock } = (supervisor as Box['machine']['shared']).ports;
@@ -114,10 +114,27 @@ for (const [mode, make] of [
       await turn();
       assert.ok(states(daemon).every((state) => state.endsWith('online')));
       launcher.script = byRelease;
-      assert.equal(await to('3', 'reload'), 'ok');
+      link('3');
+      assert.equal(told(await daemon.apply({ specs: [known], existing: 'reload' }))[0], 'ok');
       launcher.script = serves;
       assert.equal(told(await daemon.rollback(['api']))[0], 'ok');
       assert.deepEqual(runs(), ['bad2']);
+    });
+
+    test('goes over a reload that a restart called off', async (t) => {
+      const { box, daemon, link, to, runs } = await deployed(t, spec);
+      const { launcher } = ([...box.machine.supervisors.values()][0] as Box['machine']['shared']).ports;
+      const count = launcher.processes.length;
+      link('2');
+      launcher.script = waits;
+      const reload = daemon.operate({ kind: 'reload', selectors: ['api'] });
+      while (launcher.processes.length === count) await turn();
+      launcher.script = byRelease;
+      assert.equal(await to('3', 'restart'), 'ok');
+      assert.equal(told(await reload)[0], 'called off by restart');
+      assert.deepEqual([runs(), said(daemon)], [['3'], '3']);
+      assert.equal(told(await daemon.rollback(['api']))[0], 'ok');
+      assert.deepEqual(runs(), ['1']);
     });
 
     test('is remembered by the next daemon', async (t) => {

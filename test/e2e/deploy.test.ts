@@ -177,6 +177,30 @@ test('apply starts what is down, and leaves the rest alone', async (t) => {
   assert.doesNotMatch((await box.ok('plan', 'apps.json')).stdout, /^[+~-]/m);
 });
 
+test('while an apply reloads, the same one is refused, and so is a start of its file', async (t) => {
+  const box = await sandbox(t);
+  const gate = box.write('gate', '');
+  const web = (build: string): object => ({
+    ...{ name: 'web', script: fixture('ready-when-file.js'), instances: 2, wait_ready: true, listen_timeout: 30_000 },
+    ...{ env: { GATE: gate, BUILD: build }, pass_env: ['PORT', 'SANDBOX'] },
+  });
+  file(box, web('1'));
+  await box.ok('apply', 'apps.json');
+  const before = await pids(box, 'web');
+  rmSync(gate);
+  file(box, web('2'));
+  const first = box.upkeep('apply', 'apps.json');
+  await box.logged('web-out-0.log', /waits[^]*waits/);
+  assert.match((await box.ok('plan', 'apps.json')).stdout, /^! a reload of web is running$/m);
+  for (const command of ['apply', 'start'])
+    assert.match((await box.fails(command, 'apps.json')).stderr, /✗ web .*a reload of web is running/, command);
+  assert.deepEqual(await pids(box, 'web'), before);
+  box.write('gate', '');
+  const { code, stderr } = await first;
+  assert.equal(code, 0, stderr);
+  assert.match((await box.ok('apply', 'apps.json')).stderr, /web is as it should be/);
+});
+
 test('what apply starts has the environment that is declared, and no more', async (t) => {
   const box = await sandbox(t);
   box.env['PASSED_ON'] = 'yes';

@@ -19,14 +19,14 @@ export const describe: Run = async ({ connect, out }, [target = ''], options) =>
 };
 
 /** Secrets live in environments: `upkeep env` shows them to who asks. */
-function withoutEnv({ app, instances }: AppView): unknown {
+function withoutEnv({ app, ...rest }: AppView): unknown {
   const { previous, unproven } = app;
   const specs = {
     spec: specWithoutEnv(app.spec),
     previous: specWithoutEnv(previous),
     unproven: unproven && { served: specWithoutEnv(unproven.served) },
   };
-  return { app: { ...app, ...specs }, instances };
+  return { app: { ...app, ...specs }, ...rest };
 }
 
 function specWithoutEnv(spec: AppSpec | null): unknown {
