@@ -15,6 +15,8 @@ export type PlanItem =
       readonly why: string;
     }
   | { readonly kind: 'remove'; readonly name: string; readonly instances: number }
+  /** A reload runs, so what there is to do is yet to be seen. */
+  | { readonly kind: 'busy'; readonly name: string }
   | { readonly kind: 'unchanged'; readonly name: string };
 
 /** One option under the name that ecosystem files use. Of variables only the names are told: their values are secrets. */
@@ -46,6 +48,7 @@ export function planChanges(specs: readonly AppSpec[], views: readonly AppView[]
 function planApp(spec: AppSpec, view: AppView | undefined): readonly PlanItem[] {
   const { name, instances } = spec;
   if (!view) return [{ kind: 'create', name, instances }];
+  if (view.reloading) return [{ kind: 'busy', name }];
   const changes = changesBetween(view.app.spec, spec);
   const from = view.app.slots.length;
   const scale = from === instances ? [] : [{ option: 'instances', from: String(from), to: String(instances) }];

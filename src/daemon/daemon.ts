@@ -9,6 +9,7 @@ import type {
   Outcome,
   Resurrection,
   ScaleChange,
+  Slot,
   SupervisorUpdate,
 } from '../protocol/messages.ts';
 import type { Dump } from './dump.ts';
@@ -17,7 +18,8 @@ import { Keeper } from './keeper.ts';
 import type { DaemonPorts } from './ports.ts';
 import type { Registry } from './registry.ts';
 import { Schedule } from './schedule.ts';
-import { type Supervisors, supervisorKeyOf } from './supervisors.ts';
+import { failedWith, type Supervisors, supervisorKeyOf } from './supervisors.ts';
+import { UnderWay } from './under-way.ts';
 import { Views } from './views.ts';
 import { Wanted } from './wanted.ts';
 
@@ -35,6 +37,7 @@ export class Daemon {
   readonly #keeper: Keeper;
   readonly #supervisors: Supervisors;
   readonly #schedule: Schedule;
+  readonly #underWay = new UnderWay();
 
   constructor(ports: DaemonPorts, registry: Registry, journal: Journal, dump: Dump, sampler: Sampler) {
     this.#ports = ports;
@@ -45,7 +48,7 @@ export class Daemon {
     const on = { publish: () => this.views.publish(), changed: () => this.views.publishSoon() };
     this.#keeper = new Keeper(ports, registry, this.#wanted, on);
     this.#supervisors = this.#keeper.supervisors;
-    this.views = new Views({ ports, registry, journal, sampler, keeper: this.#keeper });
+    this.views = new Views({ ports, registry, journal, sampler, keeper: this.#keeper, underWay: this.#underWay });
     this.#schedule = new Schedule(ports.now, (key) => void this.#replaceByCron(key));
     this.#plan();
   }
@@ -58,7 +61,7 @@ export class Daemon {
     await this.#keeper.resume(complete);
   }
 
-  async apply({ specs, existing, origin, canaryMs }: ApplyParams): Promise<readonly Outcome[]> {
+  async apply({ specs, existing, origin, canaryMs, sparesReload }: ApplyParams): Promise<readonly Outcome[]> {
     if (existing === 'error') for (const spec of specs) this.#refuseRunning(spec);
     const twice = specs.find(({ name }, at) => specs.findIndex((spec) => spec.name === name) !== at);
     if (twice) {
@@ -70,10 +73,15 @@ export class Daemon {
     const known = specs.filter(({ name }) => this.#registry.byName(name));
     const added = fresh.map((spec) => this.#registry.add(this.#wanted.inRelease(spec), this.#ports.now(), origin));
     const outcomes = [
-      this.#startNew(added),
+      this.#underWay.during(
+        'start',
+        added.map(({ key }) => key),
+        () => this.#startNew(added),
+      ),
       ...known.map((spec) => {
         if (origin !== undefined) this.#registry.note(this.#registry.byName(spec.name)?.key ?? '', { origin });
-        return this.#change(this.#wanted.inRelease(spec), existing === 'reload' ? 'reload' : 'restart', canaryMs);
+        const kind = existing === 'reload' ? 'reload' : 'restart';
+        return this.#change(this.#wanted.inRelease(spec), { kind, canaryMs, sparesReload });
       }),
     ];
     // All have come to their end before the first failure is told.
@@ -81,26 +89,16 @@ export class Daemon {
     return (await Promise.all(outcomes)).flat();
   }
 
-  async operate({ kind, selectors, env, canaryMs, sparesReload }: OperateParams): Promise<readonly Outcome[]> {
+  async operate(params: OperateParams): Promise<readonly Outcome[]> {
+    const { kind, selectors } = params;
     const places = this.#registry.select(selectors);
     const before = this.#registry.appsOf(places);
     const ids = places.map(({ id }) => id);
     switch (kind) {
       case 'start':
       case 'restart':
-      case 'reload': {
-        const apps = before.map((app) => {
-          const { key } = app;
-          const spec = this.#keeper.withNode(app);
-          this.#registry.update(key, this.#wanted.inRelease(env ? withCallerEnv(spec, env) : spec));
-          return this.#registry.want(key, ids, 'up');
-        });
-        await this.#wanted.save(() => this.#wanted.putBack(before));
-        const outcomes = await this.#supervisors.run({ kind, apps, ids, canaryMs, sparesReload });
-        await this.#wanted.undo(kind, before, outcomes);
-        await this.#wanted.remember(before, outcomes);
-        return outcomes;
-      }
+      case 'reload':
+        return this.#bringIn({ ...params, kind }, before, ids);
       case 'stop':
       case 'reset': {
         const apps = kind === 'stop' ? before.map(({ key }) => this.#registry.want(key, ids, 'down')) : before;
@@ -118,17 +116,18 @@ export class Daemon {
    */
   async rollback(selectors: readonly string[], force = false): Promise<readonly Outcome[]> {
     const apps = this.#registry.appsOf(this.#registry.select(selectors));
-    const specs = apps.map(({ spec, previous, failedReload }) => {
+    const specs = apps.map(({ spec, previous, unproven, failedReload }) => {
       const { name, instances } = spec;
-      if (!force && failedReload === 'spared') {
+      if (!force && !unproven && failedReload === 'spared') {
         const hint = previous
           ? `\`upkeep rollback ${name} --force\` goes back to what served before that`
           : 'nothing served before that';
         const text = `the last change of ${name} failed, and was not kept: what served before it still does`;
         throw new UpkeepError('USAGE', text, { hint });
       }
-      // Some run what failed: it has taken the place of what served.
-      const target = !force && failedReload === 'mixed' ? spec : previous;
+      // Some run what failed beside what served.
+      const beforeReload = !force && failedReload === 'mixed' ? spec : previous;
+      const target = unproven ? unproven.served : beforeReload;
       if (!target) {
         const hint = 'a rollback goes back over a reload or restart that brought a change in';
         throw new UpkeepError('USAGE', `${name} has nothing to go back to`, { hint });
@@ -139,7 +138,7 @@ export class Daemon {
       }
       return { ...target, instances };
     });
-    return (await Promise.all(specs.map((spec) => this.#change(spec, 'reload')))).flat();
+    return (await Promise.all(specs.map((spec) => this.#change(spec, { kind: 'reload' })))).flat();
   }
 
   async scale(selector: string, change: ScaleChange): Promise<readonly Outcome[]> {
@@ -155,6 +154,8 @@ export class Daemon {
     }
     if (count > MOST_INSTANCES) throw new UpkeepError('USAGE', `one app may have ${MOST_INSTANCES} instances at most`);
     if (count === app.slots.length) return [];
+    // It would be called off by the end of instances.
+    if (count < app.slots.length && this.#underWay.has(app.key, 'reload')) throw busy(app);
     const { record, removed } = this.#registry.update(app.key, { ...app.spec, instances: count });
     const added = record.slots.map(({ id }) => id).filter((id) => !app.slots.some((slot) => slot.id === id));
     const next = this.#registry.want(app.key, added, 'up');
@@ -288,7 +289,7 @@ export class Daemon {
     const runs = app.slots.some(
       ({ id }) => !['stopped', 'errored'].includes(this.#supervisors.instance(id)?.state.kind ?? 'stopped'),
     );
-    if (!runs && app.spec.program.script === spec.program.script) return;
+    if (!runs && !this.#underWay.has(app.key) && app.spec.program.script === spec.program.script) return;
     const { script } = app.spec.program;
     const hint =
       script === spec.program.script
@@ -303,14 +304,74 @@ export class Daemon {
     });
     const apps = added.filter(({ spec }) => spec.autostart);
     if (apps.length === 0) return [];
-    return this.#supervisors.run({ kind: 'start', apps, ids: apps.flatMap(({ slots }) => slots.map(({ id }) => id)) });
+    const ids = apps.flatMap(({ slots }) => slots.map(({ id }) => id));
+    const outcomes = await this.#supervisors.run({ kind: 'start', apps, ids });
+    await this.#wanted.settleNew(apps, outcomes);
+    return outcomes;
+  }
+
+  /** Starts, restarts or reloads instances of apps, with the release that their links lead to now. */
+  async #bringIn(
+    { kind, env, canaryMs, sparesReload }: Omit<OperateParams, 'kind'> & { kind: 'start' | 'restart' | 'reload' },
+    concerned: readonly AppRecord[],
+    ids: readonly number[],
+  ): Promise<readonly Outcome[]> {
+    const isRefused = ({ key }: AppRecord): boolean => this.#refusesAs(key, { kind, sparesReload });
+    const refused = concerned.filter(isRefused).flatMap((app) => refusals(app, ids));
+    const before = concerned.filter((app) => !isRefused(app));
+    const keys = before.map(({ key }) => key);
+    if (before.length === 0) return refused;
+    const changes = before.map((each) => {
+      const app = this.#asItServes(each);
+      const spec = this.#keeper.withNode(app);
+      this.#wanted.begin(app, this.#wanted.inRelease(env ? withCallerEnv(spec, env) : spec));
+      return { before: app, after: this.#registry.want(app.key, ids, 'up') };
+    });
+    const outcomes = await this.#underWay.during(kind, keys, async () => {
+      await this.#wanted.save(() => this.#wanted.putBack(before));
+      const apps = changes.map(({ after }) => after);
+      const outcomes = await this.#supervisors.run({ kind, apps, ids, canaryMs, sparesReload });
+      await this.#wanted.settle(kind, changes, outcomes);
+      return outcomes;
+    });
+    return [...refused, ...outcomes];
+  }
+
+  /** Whether a reload of the app runs which that would neither wait for nor call off. */
+  #refusesAs(key: string, { kind, sparesReload = false }: How): boolean {
+    return (kind !== 'restart' || sparesReload) && this.#underWay.has(key, 'reload');
+  }
+
+  /** What failed to come in, or came in with no one to see it, may serve by now: then it is no worse than others. */
+  #asItServes(app: AppRecord): AppRecord {
+    // What is under way tells itself how it ends.
+    if (!app.unproven || this.#underWay.has(app.key)) return app;
+    const { minUptimeMs } = app.spec.restart;
+    const serves = ({ id, wanted }: Slot): boolean => {
+      const state = this.#supervisors.instance(id)?.state;
+      return wanted === 'down' || (state?.kind === 'online' && this.#ports.now() - state.since >= minUptimeMs);
+    };
+    if (!app.slots.some(({ wanted }) => wanted === 'up') || !app.slots.every(serves)) return app;
+    this.#wanted.prove(app);
+    return this.#registry.byKey(app.key) ?? app;
   }
 
   /** Gives an app that is there another spec. */
-  async #change(spec: AppSpec, kind: 'restart' | 'reload', canaryMs?: number): Promise<readonly Outcome[]> {
-    const before = this.#registry.byName(spec.name);
-    if (!before) return [];
-    const { removed } = this.#registry.update(before.key, spec);
+  async #change(spec: AppSpec, how: How & { kind: 'restart' | 'reload' }): Promise<readonly Outcome[]> {
+    const app = this.#registry.byName(spec.name);
+    if (!app) return [];
+    const all = app.slots.map(({ id }) => id);
+    if (this.#refusesAs(app.key, how)) return refusals(app, all);
+    const before = this.#asItServes(app);
+    return this.#underWay.during(how.kind, [app.key], () => this.#changeTo(before, spec, how));
+  }
+
+  async #changeTo(
+    before: AppRecord,
+    spec: AppSpec,
+    { kind, canaryMs, sparesReload }: How & { kind: 'restart' | 'reload' },
+  ): Promise<readonly Outcome[]> {
+    const { removed } = this.#wanted.begin(before, spec);
     const ids = this.#registry.byKey(before.key)?.slots.map(({ id }) => id) ?? [];
     const record = this.#registry.want(before.key, ids, 'up');
     await this.#wanted.save(() => this.#wanted.putBack([before]));
@@ -327,15 +388,14 @@ export class Daemon {
       );
       await this.#supervisors.retire(supervisorKeyOf(before));
       const outcomes = await this.#supervisors.run({ kind: 'start', apps: [record], ids });
-      await this.#wanted.remember([before], outcomes);
+      await this.#wanted.settle('start', [{ before, after: record }], outcomes);
       return outcomes;
     }
     if (removed.length > 0) await this.#runKnown('delete', [before], removed);
     const fresh = ids.filter((id) => !before.slots.some((slot) => slot.id === id));
     const kept = ids.filter((id) => !fresh.includes(id));
-    const outcomes = await this.#supervisors.run({ kind, apps: [record], ids: kept, canaryMs });
-    if (await this.#wanted.undo(kind, [before], outcomes)) return outcomes;
-    await this.#wanted.remember([before], outcomes);
+    const outcomes = await this.#supervisors.run({ kind, apps: [record], ids: kept, canaryMs, sparesReload });
+    if (await this.#wanted.settle(kind, [{ before, after: record }], outcomes)) return outcomes;
     const started =
       fresh.length === 0 ? [] : await this.#supervisors.run({ kind: 'start', apps: [record], ids: fresh });
     return [...outcomes, ...started];
@@ -376,4 +436,23 @@ export class Daemon {
     );
     return [...outcomes, ...trivial];
   }
+}
+
+/** How an app is brought in. */
+interface How {
+  readonly kind: 'start' | 'restart' | 'reload';
+  readonly canaryMs?: number | undefined;
+  readonly sparesReload?: boolean | undefined;
+}
+
+function busy({ spec }: AppRecord): UpkeepError {
+  return new UpkeepError('APP_BUSY', `a reload of ${spec.name} is running`);
+}
+
+function refusals(app: AppRecord, ids: readonly number[]): readonly Outcome[] {
+  const own = app.slots.filter(({ id }) => ids.includes(id));
+  return failedWith(
+    busy(app),
+    own.map(({ id }) => ({ id, name: app.spec.name })),
+  );
 }

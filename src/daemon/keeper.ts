@@ -89,8 +89,7 @@ export class Keeper {
       const wanted = this.#registry.byKey(app.key);
       const unwanted = instances.map(({ id }) => id).filter((id) => !wanted?.slots.some((slot) => slot.id === id));
       if (unwanted.length > 0) await this.supervisors.run({ kind: 'delete', apps: [app], ids: unwanted });
-      // What serves now is the truth, should a change have been cut short.
-      if (wanted) this.#registry.restore({ ...wanted, spec: { ...app.spec, instances: wanted.slots.length } });
+      if (wanted) this.#wanted.restoreAs(wanted, app.spec);
       else await this.supervisors.retire(supervisorKeyOf(app));
       const down = instances
         .map(({ id }) => id)

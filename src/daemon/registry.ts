@@ -63,6 +63,7 @@ export class Registry {
       slots: [],
       createdAt: now,
       previous: null,
+      unproven: null,
       failedReload: null,
       origin,
     };
@@ -92,8 +93,8 @@ export class Registry {
     return { record, removed: before.slots.map(({ id }) => id).filter((id) => !kept.has(id)) };
   }
 
-  /** Notes what served before, how a reload failed, or where the app comes from. */
-  note(key: string, notes: Partial<Pick<AppRecord, 'previous' | 'failedReload' | 'origin'>>): void {
+  /** Notes what served before, how a change failed, or where the app comes from. */
+  note(key: string, notes: Partial<Pick<AppRecord, 'previous' | 'unproven' | 'failedReload' | 'origin'>>): void {
     const record = this.#apps.get(key);
     if (record) this.#put({ ...record, ...notes });
   }

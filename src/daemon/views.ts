@@ -6,6 +6,7 @@ import type { Journal } from './journal.ts';
 import type { Keeper } from './keeper.ts';
 import type { DaemonPorts } from './ports.ts';
 import type { Registry } from './registry.ts';
+import type { UnderWay } from './under-way.ts';
 
 export interface ViewsOf {
   readonly ports: DaemonPorts;
@@ -13,6 +14,7 @@ export interface ViewsOf {
   readonly journal: Journal;
   readonly sampler: Sampler;
   readonly keeper: Keeper;
+  readonly underWay: UnderWay;
 }
 
 /** What is told of apps and instances: on demand, and in the file that `list` reads. */
@@ -51,6 +53,7 @@ export class Views {
     return this.#of.registry.appsOf(places).map((app) => ({
       app,
       node: this.#of.keeper.supervisors.nodeOf(app),
+      reloading: this.#of.underWay.has(app.key, 'reload'),
       instances: app.slots
         .filter(({ id }) => ids.has(id))
         .map((slot) => ({ ...this.#view(app, slot), logs: logPaths(app.spec, slot) })),

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { AppSpec } from '../domain/app-spec.ts';
 import { inRelease } from '../domain/release.ts';
 import { UpkeepError } from '../protocol/errors.ts';
@@ -61,33 +62,83 @@ export class Wanted {
     return inRelease(spec, this.#ports.resolveLinks);
   }
 
-  /** Keeps, for a rollback, what served before changes that have succeeded. */
-  async remember(before: readonly AppRecord[], outcomes: readonly Outcome[]): Promise<void> {
-    const failed = new Set(outcomes.filter(({ ok }) => !ok).map(({ name }) => name));
-    const text = (spec: AppSpec): string => JSON.stringify({ ...spec, instances: 0 });
-    const mended = before.filter(({ spec, failedReload }) => failedReload !== null && !failed.has(spec.name));
-    for (const { key } of mended) this.#registry.note(key, { failedReload: null });
-    const changed = before.filter(({ key, spec }) => {
-      const now = this.#registry.byKey(key)?.spec;
-      return now && !failed.has(spec.name) && text(now) !== text(spec);
-    });
-    for (const { key, spec } of changed) this.#registry.note(key, { previous: spec });
-    if (mended.length + changed.length > 0) await this.saveAfterwards();
+  /** Gives an app another spec. Until that has come in, what served last is kept. @returns the ids it lost, too. */
+  begin(app: AppRecord, spec: AppSpec): { record: AppRecord; removed: readonly number[] } {
+    const { removed } = this.#registry.update(app.key, spec);
+    const served = lastServed(app);
+    if (!isSame(app.spec, spec)) {
+      this.#registry.note(app.key, { unproven: served && isSame(served, spec) ? null : { served } });
+    }
+    return { record: this.#registry.byKey(app.key) ?? app, removed };
   }
 
-  /** A spec whose change was refused, or whose reload failed, is not wanted any more. @returns whether there was one. */
-  async undo(kind: OperationKind, before: readonly AppRecord[], outcomes: readonly Outcome[]): Promise<boolean> {
-    const isLost = ({ ok, refused }: Outcome): boolean => refused === true || (kind === 'reload' && !ok);
-    const of = ({ slots }: AppRecord): readonly Outcome[] =>
-      outcomes.filter((outcome) => slots.some(({ id }) => id === outcome.id));
-    const undone = before.filter((app) => this.#registry.byKey(app.key) && of(app).some(isLost));
-    for (const app of undone) {
-      const { spec } = this.#registry.update(app.key, app.spec).record;
-      if (of(app).some(({ refused }) => refused)) continue;
-      const isMixed = spec.mode === 'fork' || spec.rollout.maxUnavailable > 0 || of(app).some(({ ok }) => ok);
-      this.#registry.note(app.key, { failedReload: isMixed ? 'mixed' : 'spared' });
-    }
-    if (undone.length > 0) await this.saveAfterwards();
-    return undone.length > 0;
+  /** What serves now is the truth, should a change have been cut short. */
+  restoreAs(app: AppRecord, serves: AppSpec): void {
+    const spec = { ...serves, instances: app.slots.length };
+    const unproven = app.unproven?.served && isSame(app.unproven.served, spec) ? null : app.unproven;
+    this.#registry.restore({ ...app, spec, unproven });
   }
+
+  /** A change has come in: what served before it is kept for a rollback. */
+  prove(app: AppRecord): void {
+    const now = this.#registry.byKey(app.key);
+    if (!now) return;
+    const served = lastServed(app);
+    const previous = served && !isSame(served, now.spec) ? served : now.previous;
+    this.#registry.note(app.key, { previous, unproven: null, failedReload: null });
+  }
+
+  /**
+   * Ends changes by how they went. One that was refused, or a reload that failed and left what served in its place, is
+   * taken back: it is not wanted any more. After any other that failed, what served last is what a rollback goes to.
+   * @returns whether something was taken back.
+   */
+  async settle(kind: OperationKind, changes: readonly Begun[], outcomes: readonly Outcome[]): Promise<boolean> {
+    let takenBack = false;
+    let noted = false;
+    for (const { before, after } of changes) {
+      const now = this.#registry.byKey(before.key);
+      // Another change has come since, and called this one off: how that ends is what counts.
+      if (!now || !isSame(now.spec, after.spec)) continue;
+      const own = outcomes.filter(({ id }) => before.slots.some((slot) => slot.id === id));
+      const failed = own.filter(({ ok }) => !ok);
+      const refused = failed.some((outcome) => outcome.refused);
+      if (refused || (kind === 'reload' && failed.some(({ replaced }) => !replaced))) {
+        takenBack = true;
+        const { spec } = this.#registry.update(before.key, before.spec).record;
+        const isMixed = spec.rollout.maxUnavailable > 0 || own.some(({ ok }) => ok);
+        const failedReload = refused ? before.failedReload : isMixed ? 'mixed' : 'spared';
+        this.#registry.note(before.key, { unproven: before.unproven, failedReload });
+      } else if (failed.length > 0) this.#registry.note(before.key, { failedReload: null });
+      else this.prove(before);
+      noted ||= !isDeepStrictEqual(this.#registry.byKey(before.key), now);
+    }
+    if (noted) await this.saveAfterwards();
+    return takenBack;
+  }
+
+  /** New apps that have failed: what never served is nothing to go back to. */
+  async settleNew(added: readonly AppRecord[], outcomes: readonly Outcome[]): Promise<void> {
+    const failed = added.filter(({ slots }) =>
+      outcomes.some(({ id, ok }) => !ok && slots.some((slot) => slot.id === id)),
+    );
+    for (const { key } of failed) this.#registry.note(key, { unproven: { served: null } });
+    if (failed.length > 0) await this.saveAfterwards();
+  }
+}
+
+/** A change of one app, as its record was and became. */
+export interface Begun {
+  readonly before: AppRecord;
+  readonly after: AppRecord;
+}
+
+function lastServed({ spec, unproven }: AppRecord): AppSpec | null {
+  return unproven ? unproven.served : spec;
+}
+
+/** @returns whether they differ in their number of instances at most. */
+function isSame(a: AppSpec, b: AppSpec): boolean {
+  const text = (spec: AppSpec): string => JSON.stringify({ ...spec, instances: 0 });
+  return text(a) === text(b);
 }

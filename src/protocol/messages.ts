@@ -43,9 +43,14 @@ export interface AppRecord {
   readonly spec: AppSpec;
   readonly slots: readonly Slot[];
   readonly createdAt: number;
-  /** What served before the present spec, for a rollback. */
+  /** What served before the present spec, or before what served last, for a rollback. */
   readonly previous: AppSpec | null;
-  /** How the last reload failed: `spared` where all that served before still does, else `mixed`. null: it did not fail. */
+  /** Where the present spec has not served: what served last, null for nothing yet. null: the present spec has served. */
+  readonly unproven: { readonly served: AppSpec | null } | null;
+  /**
+   * How the last change, a reload that left what served in its place, failed: `spared` where all of that still serves,
+   * else `mixed`. null: no such reload has failed.
+   */
   readonly failedReload: 'spared' | 'mixed' | null;
   /** The ecosystem file that it came from, an absolute path. */
   readonly origin: string | null;
@@ -120,6 +125,8 @@ export interface Outcome {
   readonly again?: string | undefined;
   /** Nothing was begun. */
   readonly refused?: boolean;
+  /** Of a reload that failed: what is new has taken the place of what was there all the same. */
+  readonly replaced?: boolean;
 }
 
 /** Methods of the daemon. Selectors are targets as typed: a name, namespace, id, `all` or `/regex/`. */
@@ -179,6 +186,8 @@ export interface ApplyParams {
   /** The file that the specs come from, an absolute path. */
   readonly origin?: string | undefined;
   readonly canaryMs?: number | undefined;
+  /** Of a restart: refused while a reload runs, which else it calls off. */
+  readonly sparesReload?: boolean | undefined;
 }
 
 export interface OperateParams {
@@ -217,6 +226,8 @@ export interface AppView {
   readonly app: AppRecord;
   /** The version of Node.js that runs a cluster; null where it is no cluster, or not known. */
   readonly node?: string | null;
+  /** A reload of it runs: whether its spec comes in is yet to be seen. */
+  readonly reloading: boolean;
   readonly instances: readonly (InstanceView & { readonly logs: LogPaths })[];
 }
 

@@ -121,7 +121,8 @@ export const appRecord = v.object({
   slots: v.array(v.object({ id: count, index: count, wanted: v.picklist(['up', 'down']) })),
   createdAt: v.number(),
   previous: nullable(appSpec),
-  // Not in what was written before it was known.
+  // Not in what was written before they were known.
+  unproven: v.optional(v.nullable(v.object({ served: nullable(appSpec) })), null),
   failedReload: v.optional(v.nullable(v.picklist(['spared', 'mixed'])), null),
   origin: nullable(v.string()),
 }) satisfies v.GenericSchema<unknown, AppRecord>;
@@ -155,6 +156,7 @@ export const daemonParams: ParamSchemas<DaemonMethodsMap> = {
     existing: v.picklist(['error', 'restart', 'reload']),
     origin: v.optional(v.string()),
     canaryMs: v.optional(count),
+    sparesReload: v.optional(v.boolean()),
   }),
   operate: v.object({
     kind,

@@ -58,13 +58,14 @@ export function reload(
     }
     if (reason !== null) return [...rolled, ...others.map((id) => failedWith(app.current(id), reason as string))];
     app.record = record;
-    const rest = others.map((id) => {
+    const rest = others.map(async (id): Promise<Outcome> => {
       const managed = app.current(id);
       managed.setSpec(record.spec);
-      return Promise.race([
+      const outcome = await Promise.race([
         bringUp(ports, managed, { kind: 'restart', how: 'gap', why: options.why }),
         calledOff.then((why) => failedWith(managed, why)),
       ]);
+      return outcome.ok ? outcome : { ...outcome, replaced: true };
     });
     return [...rolled, ...(await Promise.all(rest))];
   };

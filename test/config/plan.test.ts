@@ -36,7 +36,7 @@ function view(spec: AppSpec, ...seen: readonly Seen[]): AppView {
     ({ state, unstable = 0, lastExit = null }, id) =>
       ({ id, index: id, state, unstable, lastExit }) as AppView['instances'][number],
   );
-  return { app: { ...record, slots, origin: '/srv/apps.json' }, instances };
+  return { app: { ...record, slots, origin: '/srv/apps.json' }, reloading: false, instances };
 }
 
 const plan = (spec: AppSpec, ...seen: readonly Seen[]) => planChanges([spec], [view(appSpec(), ...seen)], '');
@@ -46,6 +46,12 @@ describe('an app that is as the file has it', () => {
   test('and runs is left alone', () => {
     for (const seen of [{ state: ONLINE }, { state: STARTING }])
       assert.deepEqual(plan(appSpec(), seen), [{ kind: 'unchanged', name: 'api' }]);
+  });
+
+  test('and is being reloaded is busy, whatever else is to be done', () => {
+    const busy = { ...view(appSpec(), { state: ONLINE }), reloading: true };
+    for (const spec of [appSpec(), appSpec({ env: { A: '1' } })])
+      assert.deepEqual(planChanges([spec], [busy], ''), [{ kind: 'busy', name: 'api' }]);
   });
 
   test('and is down is started', () => {

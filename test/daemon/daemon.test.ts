@@ -1,54 +1,17 @@
 import assert from 'node:assert/strict';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { Daemon } from '../../src/daemon/daemon.ts';
-import { Dump } from '../../src/daemon/dump.ts';
+import type { Daemon } from '../../src/daemon/daemon.ts';
 import { Journal } from '../../src/daemon/journal.ts';
 import { openState } from '../../src/daemon/open-state.ts';
-import { loadState } from '../../src/daemon/state-file.ts';
-import type { AppSpec } from '../../src/domain/app-spec.ts';
-import { Sampler } from '../../src/metrics/sampler.ts';
 import { type AppRecord, PROTOCOL_VERSION } from '../../src/protocol/messages.ts';
 import { appSpec, clusterSpec } from '../fakes/app-spec.ts';
-import { FakeMachine, type FakeSupervisor } from '../fakes/machine.ts';
+import { Box, pids, start, states } from '../fakes/box.ts';
+import type { FakeSupervisor } from '../fakes/machine.ts';
 import { crashes, serves, turn, waits } from '../fakes/ports.ts';
 import { told } from '../fakes/supervised.ts';
-import { tempFolder } from '../fakes/temp-folder.ts';
 
-/** A machine with a home, and daemons that come and go on it. */
-class Box {
-  readonly machine = new FakeMachine();
-  readonly statePath: string;
-  readonly dumpPath: string;
-
-  constructor(t: TestContext) {
-    const folder = tempFolder(t);
-    this.statePath = join(folder, 'state.json');
-    this.dumpPath = join(folder, 'dump.json');
-  }
-
-  /** A daemon that has read the state and adopted what runs. */
-  async daemon(): Promise<Daemon> {
-    const { machine } = this;
-    const { registry, journal, complete } = await openState(this.statePath, machine.log);
-    const sampler = new Sampler((pids) => pids.map((pid) => ({ ...blankStat, pid, rssBytes: pid * 1000 })));
-    const daemon = new Daemon(machine, registry, journal, new Dump(this.dumpPath), sampler);
-    await daemon.resume(complete);
-    return daemon;
-  }
-
-  /** What another daemon would find on disk. */
-  async saved(): Promise<readonly AppRecord[]> {
-    return (await loadState(this.statePath)).apps;
-  }
-}
-
-const blankStat = { pid: 0, ppid: 1, group: 1, zombie: false, startTime: '1', cpuMs: 0, rssBytes: 0 };
-
-const start = (daemon: Daemon, ...specs: AppSpec[]) => daemon.apply({ specs, existing: 'error' });
-const states = (daemon: Daemon) => daemon.views.list().map(({ id, name, state }) => `${id} ${name} ${state.kind}`);
-const pids = (daemon: Daemon) => daemon.views.list().map(({ pid }) => pid);
 const wanted = (apps: readonly AppRecord[]) =>
   apps.flatMap(({ spec, slots }) => slots.map((slot) => `${slot.id} ${spec.name} ${slot.wanted}`)).toSorted();
 

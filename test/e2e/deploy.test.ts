@@ -84,8 +84,21 @@ test('rollback of a fork-mode app whose last reload failed goes back to what ser
   await box.ok('reload', 'web');
   release(box, '3', 'process.exit(3)');
   await box.fails('reload', 'web');
+  assert.match((await box.ok('describe', 'web')).stdout, /release .*\/releases\/3\//);
   await box.ok('rollback', 'web');
   assert.match(await says(box), /^two/);
+  await box.ok('rollback', 'web');
+  assert.match(await says(box), /^one/);
+});
+
+test('rollback of a cluster whose restart failed goes back to what served, with the secrets that it had', async (t) => {
+  const box = await sandbox(t);
+  release(box, '1', serves('one'));
+  file(box, app({ instances: 2, env: { SECRET: 'hidden' } }));
+  await box.ok('apply', 'apps.json');
+  release(box, '2', "throw new Error('no database')");
+  await box.fails('restart', 'web');
+  assert.doesNotMatch((await box.ok('describe', 'web', '--json')).stdout, /hidden/);
   await box.ok('rollback', 'web');
   assert.match(await says(box), /^one/);
 });
@@ -162,6 +175,30 @@ test('apply starts what is down, and leaves the rest alone', async (t) => {
   assert.deepEqual(await pids(box, 'idle'), [pid]);
   assert.equal((await box.app('flaky'))[0]?.state.kind, 'online');
   assert.doesNotMatch((await box.ok('plan', 'apps.json')).stdout, /^[+~-]/m);
+});
+
+test('while an apply reloads, the same one is refused, and so is a start of its file', async (t) => {
+  const box = await sandbox(t);
+  const gate = box.write('gate', '');
+  const web = (build: string): object => ({
+    ...{ name: 'web', script: fixture('ready-when-file.js'), instances: 2, wait_ready: true, listen_timeout: 30_000 },
+    ...{ env: { GATE: gate, BUILD: build }, pass_env: ['PORT', 'SANDBOX'] },
+  });
+  file(box, web('1'));
+  await box.ok('apply', 'apps.json');
+  const before = await pids(box, 'web');
+  rmSync(gate);
+  file(box, web('2'));
+  const first = box.upkeep('apply', 'apps.json');
+  await box.logged('web-out-0.log', /waits[^]*waits/);
+  assert.match((await box.ok('plan', 'apps.json')).stdout, /^! a reload of web is running$/m);
+  for (const command of ['apply', 'start'])
+    assert.match((await box.fails(command, 'apps.json')).stderr, /✗ web .*a reload of web is running/, command);
+  assert.deepEqual(await pids(box, 'web'), before);
+  box.write('gate', '');
+  const { code, stderr } = await first;
+  assert.equal(code, 0, stderr);
+  assert.match((await box.ok('apply', 'apps.json')).stderr, /web is as it should be/);
 });
 
 test('what apply starts has the environment that is declared, and no more', async (t) => {

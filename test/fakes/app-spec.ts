@@ -86,5 +86,5 @@ export function appRecord(spec: AppSpec, { key = 'k1', firstId = 0 } = {}): AppR
     { length: spec.instances },
     (_, index): Slot => ({ id: firstId + index, index, wanted: 'up' }),
   );
-  return { key, spec, slots, createdAt: 1, previous: null, failedReload: null, origin: null };
+  return { key, spec, slots, createdAt: 1, previous: null, unproven: null, failedReload: null, origin: null };
 }

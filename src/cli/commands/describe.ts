@@ -20,10 +20,20 @@ export const describe: Run = async ({ connect, out }, [target = ''], options) =>
 };
 
 /** Secrets live in environments: `upkeep env` shows them to who asks. */
-function withoutEnv({ app, ...more }: AppView): unknown {
-  const { env: _env, ...spec } = app.spec;
-  const { env: _before, ...previous } = app.previous ?? {};
-  return { app: { ...app, spec, previous: app.previous && previous }, ...more };
+function withoutEnv({ app, ...rest }: AppView): unknown {
+  const { previous, unproven } = app;
+  const specs = {
+    spec: specWithoutEnv(app.spec),
+    previous: specWithoutEnv(previous),
+    unproven: unproven && { served: specWithoutEnv(unproven.served) },
+  };
+  return { app: { ...app, ...specs }, ...rest };
+}
+
+function specWithoutEnv(spec: AppSpec | null): unknown {
+  if (!spec) return null;
+  const { env: _env, ...rest } = spec;
+  return rest;
 }
 
 function renderApp({ app, instances, node = null }: AppView, now: number): string {

@@ -38,7 +38,8 @@ export const apply: Run = async (context, [file = ''], options) => {
   for (const line of items.flatMap(renderItem)) context.out.note(line);
   const of = (...kinds: readonly PlanItem['kind'][]): readonly PlanItem[] =>
     items.filter(({ kind }) => kinds.includes(kind));
-  const named = new Set(of('create', 'change').map(({ name }) => name));
+  // The daemon refuses what is busy.
+  const named = new Set(of('create', 'change', 'busy').map(({ name }) => name));
   const outcomes: Outcome[] = [];
   const done = async (work: Promise<readonly Outcome[]>): Promise<void> => {
     outcomes.push(...(await withProgress(context.out, client, work)));
@@ -95,6 +96,8 @@ function renderItem(item: PlanItem): string[] {
     }
     case 'remove':
       return [`${red('-')} remove ${bold(plain(item.name))}, ${count(item.instances)}`];
+    case 'busy':
+      return [`${yellow('!')} a reload of ${bold(plain(item.name))} is running`];
     case 'unchanged':
       return [dim(`  ${plain(item.name)} is as it should be`)];
   }

@@ -47,6 +47,7 @@ export const start: Run = async (context, given, options) => {
           specs: fromFiles,
           existing: 'restart',
           origin: originOf(context, targets.filter(namesFile)),
+          sparesReload: true,
         }),
       )),
     );
