@@ -16,7 +16,7 @@ export interface LogLine {
   readonly time: number;
   readonly text: string;
   /** It has no end in its file: the file ends, or a piece of a long line does. */
-  readonly cut?: true;
+  readonly cut?: true | undefined;
 }
 
 /** As what the bytes of a line are read: `latin1` makes each a character, from which they can be had again as they were. */

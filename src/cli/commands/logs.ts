@@ -115,7 +115,7 @@ async function* linesOf({ source, snapshot }: Taken, { wanted }: LogQuery): Asyn
 }
 
 function sourced(source: LogSource, lines: readonly LogLine[]): readonly SourceLine[] {
-  return lines.map((line) => ({ ...line, source }));
+  return lines.map(({ time, text, cut }) => ({ time, text, cut, source }));
 }
 
 /** Shows what comes, until it is interrupted. */
