@@ -84,11 +84,9 @@ function notes(views: readonly InstanceView[], now: number): string[] {
   });
 }
 
-/** Without numbers, so that it is the same of all instances whose disk is full. */
-function gapsIn({ because }: LostLines): string {
-  return because === null
-    ? 'has lost lines of its logs: `upkeep describe` tells how many'
-    : `is losing what it writes to its logs: ${because}`;
+/** Without numbers, so that it is the same of all instances whose disk is full. What is over, `describe` tells. */
+function gapsIn({ because }: LostLines): string | null {
+  return because === null ? null : `is losing what it writes to its logs: ${because}`;
 }
 
 function explain({ state, unhealthy }: InstanceView, now: number): string | null {
