@@ -91,6 +91,28 @@ test('rollback of a fork-mode app whose last reload failed goes back to what ser
   assert.match(await says(box), /^one/);
 });
 
+test('a restart or reload into a release that is not there is refused, and what runs goes on', async (t) => {
+  const box = await sandbox(t);
+  release(box, '1', serves('one'));
+  file(box, app({ instances: 2 }));
+  await box.ok('start', 'apps.json');
+  const before = await pids(box, 'web');
+  release(box, '2', serves('two'));
+  rmSync(join(box.cwd, 'releases', '2'), { recursive: true });
+  for (const command of ['restart', 'reload'])
+    assert.match(
+      (await box.fails(command, 'web')).stderr,
+      /its working directory is not there: .*\/current leads to .*\/releases\/2\n {2}next: what runs goes on/,
+    );
+  mkdirSync(join(box.cwd, 'releases', '2'));
+  assert.match(
+    (await box.fails('restart', 'web')).stderr,
+    /its script is not there: .*\/current\/app\.js, where .*\/current leads to .*\/releases\/2/,
+  );
+  assert.deepEqual(await pids(box, 'web'), before);
+  assert.match(await says(box), /^one/);
+});
+
 test('rollback of a cluster whose restart failed goes back to what served, with the secrets that it had', async (t) => {
   const box = await sandbox(t);
   release(box, '1', serves('one'));

@@ -136,6 +136,10 @@ export class FakeMachine implements DaemonPorts {
     return target === undefined ? path : target;
   };
 
+  /** What symbolic links say. */
+  readonly targets = new Map<string, string>();
+  readonly readLink = (path: string): string | null => this.targets.get(path) ?? null;
+
   readonly emptied: string[] = [];
   readonly emptyLogs = (logs: readonly LogPath[]): readonly string[] => {
     const paths = logs.map(({ path }) => path);
