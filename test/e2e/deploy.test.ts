@@ -66,7 +66,9 @@ test('rollback goes back to the release and the spec that served before, and for
   assert.match(refused.stderr, /the last change of web failed.* still does\n {2}next: `upkeep rollback web --force`/);
   assert.match(await says(box), /^two/);
   const load = startLoad(t, box.port);
-  await box.ok('rollback', 'web', '--force');
+  const back = await box.ok('rollback', 'web', '--force');
+  const where = `${box.cwd}/current still leads to ${box.cwd}/releases/3`;
+  assert.ok(back.stderr.includes(`${where}: the next restart or reload of web goes there\n`), back.stderr);
   assert.match(await says(box), /^one/);
   await box.ok('rollback', 'web');
   assert.match(await says(box), /^two/);
@@ -121,7 +123,8 @@ test('rollback of a cluster whose restart failed goes back to what served, with 
   release(box, '2', "throw new Error('no database')");
   await box.fails('restart', 'web');
   assert.doesNotMatch((await box.ok('describe', 'web', '--json')).stdout, /hidden/);
-  await box.ok('rollback', 'web');
+  release(box, '1', serves('one'));
+  assert.doesNotMatch((await box.ok('rollback', 'web')).stderr, /still leads/);
   assert.match(await says(box), /^one/);
 });
 
