@@ -3,7 +3,7 @@
  * `daemon.cjs HOME kept LAUNCHER`, or `kept-until-sigterm` where that has no other signal to stop with (docs/boot.md).
  */
 import { spawn } from 'node:child_process';
-import { existsSync, openSync, readdirSync, realpathSync, rmSync, writeSync } from 'node:fs';
+import { existsSync, openSync, readdirSync, readlinkSync, realpathSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectPeer } from '../client/connect.ts';
 import { Daemon } from '../daemon/daemon.ts';
@@ -96,13 +96,8 @@ async function main(): Promise<void> {
     },
     daemonCommand: [process.execPath, ...SMALL_HEAP, __filename, root, 'revived'],
     writeStatus: (listing) => writeStatus(home, listing, { wall: Date.now(), elapsed: systemClock.now() }),
-    resolveLinks: (path) => {
-      try {
-        return realpathSync(path);
-      } catch {
-        return null;
-      }
-    },
+    resolveLinks: (path) => orNull(() => realpathSync(path)),
+    readLink: (path) => orNull(() => readlinkSync(path)),
     emptyLogs,
     trimLogs: (specs) => trimLogs(home.logs, specs),
     log,
@@ -177,4 +172,12 @@ async function main(): Promise<void> {
   process.on('SIGUSR2', () => void daemon.reloadLogs());
   // Tells the command that started this process that the socket is there.
   if (process.send) process.disconnect();
+}
+
+function orNull<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch {
+    return null;
+  }
 }

@@ -16,12 +16,13 @@ import type { Dump } from './dump.ts';
 import type { Journal } from './journal.ts';
 import { Keeper } from './keeper.ts';
 import type { DaemonPorts } from './ports.ts';
+import { type How, Refusals } from './refusals.ts';
 import type { Registry } from './registry.ts';
 import { Schedule } from './schedule.ts';
-import { failedWith, type Supervisors, supervisorKeyOf } from './supervisors.ts';
+import { type Supervisors, supervisorKeyOf } from './supervisors.ts';
 import { UnderWay } from './under-way.ts';
 import { Views } from './views.ts';
-import { Wanted } from './wanted.ts';
+import { type Begun, Wanted } from './wanted.ts';
 
 /** No disk takes so long, unless it is in trouble. */
 const UNDULY_MS = 2000;
@@ -38,6 +39,7 @@ export class Daemon {
   readonly #supervisors: Supervisors;
   readonly #schedule: Schedule;
   readonly #underWay = new UnderWay();
+  readonly #refusals: Refusals;
 
   constructor(ports: DaemonPorts, registry: Registry, journal: Journal, dump: Dump, sampler: Sampler) {
     this.#ports = ports;
@@ -48,6 +50,7 @@ export class Daemon {
     const on = { publish: () => this.views.publish(), changed: () => this.views.publishSoon() };
     this.#keeper = new Keeper(ports, registry, this.#wanted, on);
     this.#supervisors = this.#keeper.supervisors;
+    this.#refusals = new Refusals(ports, this.#supervisors, this.#underWay);
     this.views = new Views({ ports, registry, journal, sampler, keeper: this.#keeper, underWay: this.#underWay });
     this.#schedule = new Schedule(ports.now, (key) => void this.#replaceByCron(key));
     this.#plan();
@@ -62,7 +65,11 @@ export class Daemon {
   }
 
   async apply({ specs, existing, origin, canaryMs, sparesReload }: ApplyParams): Promise<readonly Outcome[]> {
-    if (existing === 'error') for (const spec of specs) this.#refuseRunning(spec);
+    for (const spec of existing === 'error' ? specs : []) {
+      const app = this.#registry.byName(spec.name);
+      const refusal = app && this.#refusals.ofStart(app, spec);
+      if (refusal) throw refusal;
+    }
     const twice = specs.find(({ name }, at) => specs.findIndex((spec) => spec.name === name) !== at);
     if (twice) {
       const hint = 'give one of them another name, with `name` in a file, or --name';
@@ -155,7 +162,8 @@ export class Daemon {
     if (count > MOST_INSTANCES) throw new UpkeepError('USAGE', `one app may have ${MOST_INSTANCES} instances at most`);
     if (count === app.slots.length) return [];
     // It would be called off by the end of instances.
-    if (count < app.slots.length && this.#underWay.has(app.key, 'reload')) throw busy(app);
+    const refusal = count < app.slots.length ? this.#refusals.whileReloading(app) : null;
+    if (refusal) throw refusal;
     const { record, removed } = this.#registry.update(app.key, { ...app.spec, instances: count });
     const added = record.slots.map(({ id }) => id).filter((id) => !app.slots.some((slot) => slot.id === id));
     const next = this.#registry.want(app.key, added, 'up');
@@ -283,21 +291,6 @@ export class Daemon {
     }
   }
 
-  #refuseRunning(spec: AppSpec): void {
-    const app = this.#registry.byName(spec.name);
-    if (!app) return;
-    const runs = app.slots.some(
-      ({ id }) => !['stopped', 'errored'].includes(this.#supervisors.instance(id)?.state.kind ?? 'stopped'),
-    );
-    if (!runs && !this.#underWay.has(app.key) && app.spec.program.script === spec.program.script) return;
-    const { script } = app.spec.program;
-    const hint =
-      script === spec.program.script
-        ? `\`upkeep restart ${spec.name}\` or \`upkeep reload ${spec.name}\`; -f restarts it with these options`
-        : 'give this one another name with --name, or delete the other first';
-    throw new UpkeepError('APP_EXISTS', `there is an app named ${spec.name} already, for ${script}`, { hint });
-  }
-
   async #startNew(added: readonly AppRecord[]): Promise<readonly Outcome[]> {
     await this.#wanted.save(() => {
       for (const { key } of added) this.#registry.forget(key);
@@ -316,17 +309,24 @@ export class Daemon {
     concerned: readonly AppRecord[],
     ids: readonly number[],
   ): Promise<readonly Outcome[]> {
-    const isRefused = ({ key }: AppRecord): boolean => this.#refusesAs(key, { kind, sparesReload });
-    const refused = concerned.filter(isRefused).flatMap((app) => refusals(app, ids));
-    const before = concerned.filter((app) => !isRefused(app));
+    const refused: Outcome[] = [];
+    const before: AppRecord[] = [];
+    const changes: Begun[] = [];
+    for (const app of concerned) {
+      const known = this.#keeper.withNode(app);
+      const spec = this.#wanted.inRelease(env ? withCallerEnv(known, env) : known);
+      const refusal = this.#refusals.ofChange(app, spec, { kind, sparesReload });
+      if (refusal) {
+        refused.push(...failedWith(refusal, app, ids));
+        continue;
+      }
+      const asItServes = this.#asItServes(app);
+      this.#wanted.begin(asItServes, spec);
+      before.push(app);
+      changes.push({ before: asItServes, after: this.#registry.want(app.key, ids, 'up') });
+    }
+    if (changes.length === 0) return refused;
     const keys = before.map(({ key }) => key);
-    if (before.length === 0) return refused;
-    const changes = before.map((each) => {
-      const app = this.#asItServes(each);
-      const spec = this.#keeper.withNode(app);
-      this.#wanted.begin(app, this.#wanted.inRelease(env ? withCallerEnv(spec, env) : spec));
-      return { before: app, after: this.#registry.want(app.key, ids, 'up') };
-    });
     const outcomes = await this.#underWay.during(kind, keys, async () => {
       await this.#wanted.save(() => this.#wanted.putBack(before));
       const apps = changes.map(({ after }) => after);
@@ -335,11 +335,6 @@ export class Daemon {
       return outcomes;
     });
     return [...refused, ...outcomes];
-  }
-
-  /** Whether a reload of the app runs which that would neither wait for nor call off. */
-  #refusesAs(key: string, { kind, sparesReload = false }: How): boolean {
-    return (kind !== 'restart' || sparesReload) && this.#underWay.has(key, 'reload');
   }
 
   /** What failed to come in, or came in with no one to see it, may serve by now: then it is no worse than others. */
@@ -360,8 +355,9 @@ export class Daemon {
   async #change(spec: AppSpec, how: How & { kind: 'restart' | 'reload' }): Promise<readonly Outcome[]> {
     const app = this.#registry.byName(spec.name);
     if (!app) return [];
+    const refusal = this.#refusals.ofChange(app, spec, how);
     const all = app.slots.map(({ id }) => id);
-    if (this.#refusesAs(app.key, how)) return refusals(app, all);
+    if (refusal) return failedWith(refusal, app, all);
     const before = this.#asItServes(app);
     return this.#underWay.during(how.kind, [app.key], () => this.#changeTo(before, spec, how));
   }
@@ -438,21 +434,8 @@ export class Daemon {
   }
 }
 
-/** How an app is brought in. */
-interface How {
-  readonly kind: 'start' | 'restart' | 'reload';
-  readonly canaryMs?: number | undefined;
-  readonly sparesReload?: boolean | undefined;
-}
-
-function busy({ spec }: AppRecord): UpkeepError {
-  return new UpkeepError('APP_BUSY', `a reload of ${spec.name} is running`);
-}
-
-function refusals(app: AppRecord, ids: readonly number[]): readonly Outcome[] {
-  const own = app.slots.filter(({ id }) => ids.includes(id));
-  return failedWith(
-    busy(app),
-    own.map(({ id }) => ({ id, name: app.spec.name })),
-  );
+/** @returns how what was not begun ends for those of an app's instances that were meant. */
+function failedWith({ message, hint }: UpkeepError, { slots, spec }: AppRecord, ids: readonly number[]): Outcome[] {
+  const failed = { name: spec.name, ok: false, reason: message, hint, stderr: [], refused: true };
+  return slots.filter(({ id }) => ids.includes(id)).map(({ id }) => ({ id, ...failed }));
 }

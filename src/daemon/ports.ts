@@ -18,6 +18,8 @@ export interface DaemonPorts {
   readonly writeStatus: (listing: Listing) => void;
   /** Where a path leads, all symbolic links resolved; null where it leads nowhere. */
   readonly resolveLinks: (path: string) => string | null;
+  /** What a symbolic link says; null for what is none. */
+  readonly readLink: (path: string) => string | null;
   /** Empties logs, and removes what was set aside of them. */
   readonly emptyLogs: (logs: readonly LogPath[]) => EmptiedLogs;
   /** Removes the oldest logs until those of all apps, also of apps that are gone, are within their limit. */

@@ -141,14 +141,15 @@ export class Supervisors {
           const link = await this.#link(key, apps[0]?.spec.program.exec ?? '');
           return await link.request('run', { ...params, apps, ids: concerned.map(({ id }) => id) }, 0);
         } catch (error) {
-          const { code, message } = UpkeepError.from(error);
+          const { code, message, hint } = UpkeepError.from(error);
           if (code === 'SUPERVISOR_LOST' && STARTS.has(params.kind)) {
             this.#on.unstarted(
               concerned.map(({ id }) => id),
               message,
             );
           }
-          return failedWith(UpkeepError.from(error), concerned);
+          const refused = code === 'APP_BUSY';
+          return concerned.map(({ id, name }) => ({ id, name, ok: false, reason: message, hint, stderr: [], refused }));
         }
       }),
     );
@@ -279,15 +280,6 @@ export class Supervisors {
     this.#ready.delete(key);
     this.#links.delete(key);
   }
-}
-
-/** @returns how an operation ends for instances where an error ends it. */
-export function failedWith(
-  { code, message, hint }: UpkeepError,
-  instances: readonly { readonly id: number; readonly name: string }[],
-): readonly Outcome[] {
-  const refused = code === 'APP_BUSY';
-  return instances.map(({ id, name }) => ({ id, name, ok: false, reason: message, hint, stderr: [], refused }));
 }
 
 function isRefusal(error: unknown): error is UpkeepError {

@@ -105,8 +105,8 @@ export class Wanted {
       const refused = failed.some((outcome) => outcome.refused);
       if (refused || (kind === 'reload' && failed.some(({ replaced }) => !replaced))) {
         takenBack = true;
-        const { spec } = this.#registry.update(before.key, before.spec).record;
-        const isMixed = spec.rollout.maxUnavailable > 0 || own.some(({ ok }) => ok);
+        this.#registry.update(before.key, before.spec);
+        const isMixed = own.some(({ ok, replaced }) => ok || replaced);
         const failedReload = refused ? before.failedReload : isMixed ? 'mixed' : 'spared';
         this.#registry.note(before.key, { unproven: before.unproven, failedReload });
       } else if (failed.length > 0) this.#registry.note(before.key, { failedReload: null });

@@ -53,8 +53,10 @@ export function reload(
     const rolled = await rollout.run();
     // A build that failed as a replacement is not tried on the others either.
     if (rolled.some(({ ok }) => !ok)) {
-      app.record = before;
-      return [...rolled, ...others.map((id) => failedWith(app.current(id), NOT_TRIED))];
+      const outcomes = [...rolled, ...others.map((id) => failedWith(app.current(id), NOT_TRIED))];
+      // What is left of the old ones, if anything, is what the app goes on with.
+      app.record = outcomes.every(({ ok, replaced }) => ok || replaced) ? record : before;
+      return outcomes;
     }
     if (reason !== null) return [...rolled, ...others.map((id) => failedWith(app.current(id), reason as string))];
     app.record = record;
@@ -88,6 +90,8 @@ class RolloutRun {
   readonly #outcomes = new Map<number, Outcome>();
   readonly #over: Promise<void>;
   #resolveOver: () => void = () => {};
+  /** A new one has taken the place of an old one. */
+  #isMixed = false;
   #step: RolloutStep;
 
   constructor(ports: Ports, app: ManagedApp, record: AppRecord, ids: readonly number[], options: ReloadOptions) {
@@ -171,7 +175,7 @@ class RolloutRun {
   }
 
   #consequence(): string {
-    const isMixed = this.#options.why === undefined && [...this.#outcomes.values()].some(({ ok }) => ok);
+    const isMixed = this.#options.why === undefined && this.#isMixed;
     const { name } = this.#record.spec;
     return isMixed
       ? `new and old serve on: \`upkeep rollback ${name}\` takes back what is new`
@@ -181,7 +185,7 @@ class RolloutRun {
   #fail(id: number, fresh: ManagedInstance, role: Role, consequence: string): void {
     const explained = explainFailure(fresh, this.#ports, role);
     const hint = `${consequence}${explained.hint ? `; ${explained.hint}` : ''}`;
-    this.#outcomes.set(id, { ...failedWith(fresh, ''), ...explained, hint });
+    this.#outcomes.set(id, { ...failedWith(fresh, ''), ...explained, hint, replaced: role === 'replacement' });
     this.handle({ kind: 'failed', id, reason: explained.reason ?? 'did not get ready' });
   }
 
@@ -189,6 +193,7 @@ class RolloutRun {
   async #replace(id: number): Promise<void> {
     const managed = this.#app.current(id);
     managed.setSpec(this.#record.spec);
+    this.#isMixed = true;
     const why = this.#options.why ?? REPLACED;
     const outcome = await bringUp(this.#ports, managed, { kind: 'restart', how: 'covered', why }, 'replacement');
     const isWanted = (): boolean => this.#step.rollout.inPlace.includes(id);
@@ -197,12 +202,13 @@ class RolloutRun {
       return this.handle({ kind: 'ready', id });
     }
     if (outcome.ok) return this.#fail(id, managed, 'replacement', 'the others serve on');
-    this.#outcomes.set(id, outcome);
+    this.#outcomes.set(id, { ...outcome, replaced: true });
     this.handle({ kind: 'failed', id, reason: outcome.reason ?? 'did not get ready' });
   }
 
   async #drain(id: number): Promise<void> {
     const old = this.#app.promote(id);
+    this.#isMixed = true;
     const fresh = this.#app.current(id);
     const { stuck = false, why = REPLACED } = this.#options;
     const unwatch = fresh.watch(() => {
@@ -221,7 +227,7 @@ class RolloutRun {
     const explained = explainFailure(fresh, this.#ports, 'replacement');
     if (!this.#outcomes.has(id)) {
       const reason = `it was ready, and then failed: ${explained.reason}`;
-      this.#outcomes.set(id, { ...failedWith(fresh, ''), ...explained, reason });
+      this.#outcomes.set(id, { ...failedWith(fresh, ''), ...explained, reason, replaced: true });
     }
     this.handle({ kind: 'abort', reason: NOT_TRIED });
   }

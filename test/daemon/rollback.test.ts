@@ -180,3 +180,25 @@ test('a cluster whose reload failed is told to run where it runs', async (t) => 
   assert.equal(await to('bad2', 'reload'), FAILED);
   assert.deepEqual([said(daemon), runs()], ['1', ['1']]);
 });
+
+test('a reload whose first new worker took the place of an old one, and then failed, is taken back', async (t) => {
+  const spec = clusterSpec({ instances: 2, rollout: { maxSurge: 0, maxUnavailable: 1 } });
+  const { daemon, to, runs } = await deployed(t, spec);
+  assert.equal(await to('2', 'reload'), 'ok');
+  assert.equal(await to('bad3', 'reload'), FAILED);
+  assert.equal(said(daemon), '2');
+  assert.equal(told(await daemon.rollback(['api']))[0], 'ok');
+  assert.deepEqual(runs(), ['2']);
+});
+
+test('a reload that let the only worker go first is told to run where it runs', async (t) => {
+  const spec = clusterSpec({ rollout: { maxSurge: 0, maxUnavailable: 1 } });
+  const { box, daemon, to, runs } = await deployed(t, spec);
+  assert.equal(await to('bad2', 'reload'), FAILED);
+  assert.equal(said(daemon), 'bad2');
+  for (const supervisor of box.machine.supervisors.values()) supervisor.disconnect();
+  const next = await box.daemon();
+  assert.equal(said(next), 'bad2');
+  assert.equal(told(await next.rollback(['api']))[0], 'ok');
+  assert.deepEqual(runs(), ['1']);
+});

@@ -66,7 +66,9 @@ test('rollback goes back to the release and the spec that served before, and for
   assert.match(refused.stderr, /the last change of web failed.* still does\n {2}next: `upkeep rollback web --force`/);
   assert.match(await says(box), /^two/);
   const load = startLoad(t, box.port);
-  await box.ok('rollback', 'web', '--force');
+  const back = await box.ok('rollback', 'web', '--force');
+  const where = `${box.cwd}/current still leads to ${box.cwd}/releases/3`;
+  assert.ok(back.stderr.includes(`${where}: the next restart or reload of web goes there\n`), back.stderr);
   assert.match(await says(box), /^one/);
   await box.ok('rollback', 'web');
   assert.match(await says(box), /^two/);
@@ -91,6 +93,28 @@ test('rollback of a fork-mode app whose last reload failed goes back to what ser
   assert.match(await says(box), /^one/);
 });
 
+test('a restart or reload into a release that is not there is refused, and what runs goes on', async (t) => {
+  const box = await sandbox(t);
+  release(box, '1', serves('one'));
+  file(box, app({ instances: 2 }));
+  await box.ok('start', 'apps.json');
+  const before = await pids(box, 'web');
+  release(box, '2', serves('two'));
+  rmSync(join(box.cwd, 'releases', '2'), { recursive: true });
+  for (const command of ['restart', 'reload'])
+    assert.match(
+      (await box.fails(command, 'web')).stderr,
+      /its working directory is not there: .*\/current leads to .*\/releases\/2\n {2}next: what runs goes on/,
+    );
+  mkdirSync(join(box.cwd, 'releases', '2'));
+  assert.match(
+    (await box.fails('restart', 'web')).stderr,
+    /its script is not there: .*\/current\/app\.js, where .*\/current leads to .*\/releases\/2/,
+  );
+  assert.deepEqual(await pids(box, 'web'), before);
+  assert.match(await says(box), /^one/);
+});
+
 test('rollback of a cluster whose restart failed goes back to what served, with the secrets that it had', async (t) => {
   const box = await sandbox(t);
   release(box, '1', serves('one'));
@@ -99,7 +123,8 @@ test('rollback of a cluster whose restart failed goes back to what served, with 
   release(box, '2', "throw new Error('no database')");
   await box.fails('restart', 'web');
   assert.doesNotMatch((await box.ok('describe', 'web', '--json')).stdout, /hidden/);
-  await box.ok('rollback', 'web');
+  release(box, '1', serves('one'));
+  assert.doesNotMatch((await box.ok('rollback', 'web')).stderr, /still leads/);
   assert.match(await says(box), /^one/);
 });
 
@@ -181,8 +206,13 @@ test('while an apply reloads, the same one is refused, and so is a start of its 
   const box = await sandbox(t);
   const gate = box.write('gate', '');
   const web = (build: string): object => ({
-    ...{ name: 'web', script: fixture('ready-when-file.js'), instances: 2, wait_ready: true, listen_timeout: 30_000 },
-    ...{ env: { GATE: gate, BUILD: build }, pass_env: ['PORT', 'SANDBOX'] },
+    name: 'web',
+    script: fixture('ready-when-file.js'),
+    instances: 2,
+    wait_ready: true,
+    listen_timeout: 30_000,
+    env: { GATE: gate, BUILD: build },
+    pass_env: ['PORT', 'SANDBOX'],
   });
   file(box, web('1'));
   await box.ok('apply', 'apps.json');

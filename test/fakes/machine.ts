@@ -142,6 +142,10 @@ export class FakeMachine implements DaemonPorts {
     return target === undefined ? path : target;
   };
 
+  /** What symbolic links say. */
+  readonly targets = new Map<string, string>();
+  readonly readLink = (path: string): string | null => this.targets.get(path) ?? null;
+
   readonly emptied: string[] = [];
   /** Logs that cannot be emptied. */
   readonly closedLogs = new Set<string>();

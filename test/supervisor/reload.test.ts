@@ -179,6 +179,17 @@ describe('a new build that does not get ready', () => {
     assert.deepEqual(builds(it.launcher.alive).toSorted(), ['0:2', '1:1', '2:1']);
   });
 
+  test('tells that new and old serve on while the first old one still drains', async () => {
+    const it = new Supervised(clusterSpec({ instances: 2 }));
+    it.launcher.script = stubborn;
+    await it.run('start');
+    it.launcher.script = { ...serves, run: (process) => (process.id === 1 ? process.exit(1) : process.listen()) };
+    const reload = await it.begin('reload');
+    await it.clock.advance(40_000);
+    const [, second] = await reload.outcomes;
+    assert.match(second?.hint ?? '', /^new and old serve on: `upkeep rollback api`/);
+  });
+
   test('is not tried on instances that do not serve either', async () => {
     const it = new Supervised(clusterSpec({ instances: 2 }));
     await it.run('start', [0]);

@@ -1,4 +1,3 @@
-import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Client } from '../../client/client.ts';
 import { type Change, type PlanItem, planChanges } from '../../config/plan.ts';
@@ -12,6 +11,7 @@ import type { Context, Options, Run } from '../command.ts';
 import { bold, dim, green, red, yellow } from '../render/colours.ts';
 import { plain } from '../render/plain.ts';
 import { withProgress } from '../render/progress.ts';
+import { resolveLinks } from '../resolve-links.ts';
 import { finish } from './finish.ts';
 
 /** What was started from a shell has all of its variables. */
@@ -72,14 +72,6 @@ async function makePlan(context: Context, file: string, options: Options): Promi
   // `--only` leaves the others as they are.
   const from = typeof options['only'] === 'string' ? '' : origin;
   return { specs, items: planChanges(released, views, from), origin, client };
-}
-
-function resolveLinks(path: string): string | null {
-  try {
-    return realpathSync(path);
-  } catch {
-    return null;
-  }
 }
 
 function renderItem(item: PlanItem): string[] {
