@@ -30,6 +30,9 @@ export interface ManagedInstanceOptions {
   readonly onIll?: (illness: Illness) => void;
 }
 
+/** What tells that an instance is not well. */
+type SignOf = 'health' | 'memory';
+
 /** What a run said at its end. */
 export interface LastWords {
   /** The error that ended it, or the listen() that failed, where its bootstrap could tell. */
@@ -71,7 +74,7 @@ export class ManagedInstance {
   /** Ends the questions that belong to the present state. */
   #endAsking: () => void = () => {};
   #health: HealthWatch | null = null;
-  #illness: Illness | null = null;
+  readonly #illnesses = new Map<SignOf, Illness>();
 
   constructor(ports: Ports, options: ManagedInstanceOptions) {
     const { spec, slot, generation, trial = false, restarts = 0, mustListen = false, onIll = () => {} } = options;
@@ -160,13 +163,20 @@ export class ManagedInstance {
 
   /** Why it is not well; null while it is, or does not run. */
   get illness(): Illness | null {
-    return this.#illness;
+    const [first = null] = this.#illnesses.values();
+    return first;
   }
 
-  /** It is not well, as was found out from elsewhere. */
-  markIll(sign: Sign): void {
-    this.#illness = { ...sign, since: this.#illness?.since ?? this.#ports.clock.now() };
-    this.#onIll(this.#illness);
+  /** What a look at it has found; null: it is well as far as that goes. */
+  mark(what: SignOf, sign: Sign | null): void {
+    const before = this.#illnesses.get(what);
+    if (sign) {
+      const illness = { ...sign, since: before?.since ?? this.#ports.clock.now() };
+      this.#illnesses.set(what, illness);
+      this.#onIll(illness);
+    } else this.#illnesses.delete(what);
+    if (before?.reason === sign?.reason) return;
+    for (const watcher of this.#watchers) watcher();
   }
 
   /** What its logs could not keep. */
@@ -379,11 +389,7 @@ export class ManagedInstance {
       ping: () => this.#process?.ping(),
       stack: () => this.#blockedStack(),
     };
-    this.#health = new HealthWatch(this.#ports.clock, liveness, ports, (sign) => {
-      if (sign) this.markIll(sign);
-      else this.#illness = null;
-      for (const watcher of this.#watchers) watcher();
-    });
+    this.#health = new HealthWatch(this.#ports.clock, liveness, ports, (sign) => this.mark('health', sign));
   }
 
   /** Saves where it stands in its log. @returns the innermost frame. */
@@ -407,7 +413,7 @@ export class ManagedInstance {
     this.#endAsking = () => {};
     this.#health?.end();
     this.#health = null;
-    this.#illness = null;
+    this.#illnesses.clear();
   }
 
   #words(): LastWords {

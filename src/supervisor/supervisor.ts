@@ -209,8 +209,9 @@ export class Supervisor {
       for (const managed of byTurn) {
         const bytes = memory.get(managed.pid ?? -1) ?? 0;
         const limit = managed.spec.maxMemoryBytes ?? Number.POSITIVE_INFINITY;
-        if (bytes <= limit || managed.instance.state.kind !== 'online') continue;
-        managed.markIll({ reason: `held ${mib(bytes)}, more than max_memory_restart (${mib(limit)})`, stuck: false });
+        if (managed.instance.state.kind !== 'online') continue;
+        const reason = `held ${mib(bytes)}, more than max_memory_restart (${mib(limit)})`;
+        managed.mark('memory', bytes > limit ? { reason, stuck: false } : null);
       }
       this.#watchMemory();
     });

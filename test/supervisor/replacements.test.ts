@@ -53,6 +53,18 @@ describe('replacements that do not help come at growing intervals', () => {
     });
 });
 
+test('one that holds less again is well, whatever else is found', async () => {
+  const it = await alwaysIll(appSpec({ maxMemoryBytes: 20 * MIB, liveness }));
+  await restartTimes(it, 8);
+  assert.match(it.snapshot().unhealthy ?? '', /status 500|held 43/);
+  for (let pid = 100; pid < 1000; pid++) it.ports.memory.set(pid, MIB);
+  await it.clock.advance(1000);
+  assert.match(it.snapshot().unhealthy ?? '', /status 500/);
+  it.ports.answers = () => null;
+  await it.clock.advance(1000);
+  assert.equal(it.snapshot().unhealthy, null);
+});
+
 test('one that was well for long is replaced at once', async () => {
   const it = await alwaysIll(appSpec({ liveness }));
   await restartTimes(it, 100);
