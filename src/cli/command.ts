@@ -15,6 +15,11 @@ export interface Command {
   readonly load: () => Promise<Run>;
 }
 
+/** Whether a word names a command, by any of its names. */
+export function isCalled({ name, aliases = [] }: Command, word: string): boolean {
+  return name === word || aliases.includes(word);
+}
+
 /** The description of a flag that the help leaves out. */
 export const HIDDEN = '';
 

@@ -1,7 +1,7 @@
 import { Command as Commander, CommanderError, Option as CommanderOption } from 'commander';
 import { UpkeepError } from '../protocol/errors.ts';
 import { withCanaryTime } from './canary.ts';
-import { type Command, type Context, HIDDEN, type Options } from './command.ts';
+import { type Command, type Context, HIDDEN, isCalled, type Options } from './command.ts';
 import { COMMANDS, MISSING_COMMANDS } from './commands.ts';
 
 const OVERVIEW_HINT = 'upkeep help <command> tells more, upkeep list shows what runs.';
@@ -10,7 +10,7 @@ const OVERVIEW_HINT = 'upkeep help <command> tells more, upkeep list shows what 
 export async function parseAndRun(argv: readonly string[], context: Context): Promise<number> {
   // Only the named command is built: building all of them would be most of the time that `list` takes.
   const word = argv.find((arg) => !arg.startsWith('-'));
-  const named = COMMANDS.filter(({ name, aliases = [] }) => word !== undefined && [name, ...aliases].includes(word));
+  const named = COMMANDS.filter((command) => word !== undefined && isCalled(command, word));
   const program = new Commander('upkeep')
     .description('Keeps programs running, alone or as a cluster, and replaces them without losing a request.')
     .version(context.version, '-v, --version')
@@ -34,7 +34,7 @@ export async function parseAndRun(argv: readonly string[], context: Context): Pr
   if (missing !== undefined) throw new UpkeepError('USAGE', `"${word}" is not there yet`, { hint: missing });
   const topic = word === 'help' ? argv[argv.indexOf(word) + 1] : undefined;
   const isCommand = topic !== undefined && topic !== 'help' && !topic.startsWith('-');
-  if (isCommand && !COMMANDS.some(({ name, aliases = [] }) => [name, ...aliases].includes(topic))) {
+  if (isCommand && !COMMANDS.some((command) => isCalled(command, topic))) {
     const hint = MISSING_COMMANDS.get(topic) ?? '`upkeep help` lists the commands';
     throw new UpkeepError('USAGE', `there is no command "${topic}"`, { hint });
   }

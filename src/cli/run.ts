@@ -1,5 +1,5 @@
 import { UpkeepError } from '../protocol/errors.ts';
-import type { Command, Context } from './command.ts';
+import { type Command, type Context, isCalled } from './command.ts';
 import { plain, plainLines } from './render/plain.ts';
 
 /**
@@ -34,7 +34,7 @@ export async function runCommandLine(
 /** The name of the command that a command line names, whichever of its names it uses. */
 function commandOf(argv: readonly string[], commands: readonly Command[]): string | undefined {
   const word = argv.find((arg) => !arg.startsWith('-')) ?? '';
-  return commands.find(({ name, aliases = [] }) => [name, ...aliases].includes(word))?.name;
+  return commands.find((command) => isCalled(command, word))?.name;
 }
 
 /**
@@ -46,8 +46,7 @@ async function runBare(
   commands: readonly Command[],
 ): Promise<number | null> {
   const [word = ''] = argv;
-  const command =
-    argv.length === 1 ? commands.find(({ name, aliases = [] }) => [name, ...aliases].includes(word)) : undefined;
+  const command = argv.length === 1 ? commands.find((each) => isCalled(each, word)) : undefined;
   if (!command || command.args?.includes('<')) return null;
   const run = await command.load();
   return (await run(context, [], {})) ?? 0;

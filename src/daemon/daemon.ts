@@ -20,7 +20,7 @@ import { type How, Refusals } from './refusals.ts';
 import type { Registry } from './registry.ts';
 import { Schedule } from './schedule.ts';
 import { type Supervisors, supervisorKeyOf } from './supervisors.ts';
-import { UnderWay } from './under-way.ts';
+import { type ChangeKind, UnderWay } from './under-way.ts';
 import { Views } from './views.ts';
 import { type Begun, Wanted } from './wanted.ts';
 
@@ -305,7 +305,7 @@ export class Daemon {
 
   /** Starts, restarts or reloads instances of apps, with the release that their links lead to now. */
   async #bringIn(
-    { kind, env, canaryMs, sparesReload }: Omit<OperateParams, 'kind'> & { kind: 'start' | 'restart' | 'reload' },
+    { kind, env, canaryMs, sparesReload }: Omit<OperateParams, 'kind'> & { kind: ChangeKind },
     concerned: readonly AppRecord[],
     ids: readonly number[],
   ): Promise<readonly Outcome[]> {
@@ -367,7 +367,7 @@ export class Daemon {
     spec: AppSpec,
     { kind, canaryMs, sparesReload }: How & { kind: 'restart' | 'reload' },
   ): Promise<readonly Outcome[]> {
-    const { removed } = this.#wanted.begin(before, spec);
+    const removed = this.#wanted.begin(before, spec);
     const ids = this.#registry.byKey(before.key)?.slots.map(({ id }) => id) ?? [];
     const record = this.#registry.want(before.key, ids, 'up');
     await this.#wanted.save(() => this.#wanted.putBack([before]));

@@ -5,11 +5,11 @@ import { UpkeepError } from '../protocol/errors.ts';
 import type { AppRecord } from '../protocol/messages.ts';
 import type { DaemonPorts } from './ports.ts';
 import type { Supervisors } from './supervisors.ts';
-import type { UnderWay } from './under-way.ts';
+import type { ChangeKind, UnderWay } from './under-way.ts';
 
 /** How an app is brought in. */
 export interface How {
-  readonly kind: 'start' | 'restart' | 'reload';
+  readonly kind: ChangeKind;
   readonly canaryMs?: number | undefined;
   /** Of a restart: refused while a reload runs, which else it calls off. */
   readonly sparesReload?: boolean | undefined;

@@ -62,14 +62,14 @@ export class Wanted {
     return inRelease(spec, this.#ports.resolveLinks);
   }
 
-  /** Gives an app another spec. Until that has come in, what served last is kept. @returns the ids it lost, too. */
-  begin(app: AppRecord, spec: AppSpec): { record: AppRecord; removed: readonly number[] } {
+  /** Gives an app another spec. Until that has come in, what served last is kept. @returns the ids that it lost. */
+  begin(app: AppRecord, spec: AppSpec): readonly number[] {
     const { removed } = this.#registry.update(app.key, spec);
     const served = lastServed(app);
     if (!isSame(app.spec, spec)) {
       this.#registry.note(app.key, { unproven: served && isSame(served, spec) ? null : { served } });
     }
-    return { record: this.#registry.byKey(app.key) ?? app, removed };
+    return removed;
   }
 
   /** What serves now is the truth, should a change have been cut short. */

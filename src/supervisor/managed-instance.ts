@@ -176,7 +176,7 @@ export class ManagedInstance {
       this.#onIll(illness);
     } else this.#illnesses.delete(what);
     if (before?.reason === sign?.reason) return;
-    for (const watcher of this.#watchers) watcher();
+    this.#tell();
   }
 
   /** What its logs could not keep. */
@@ -218,7 +218,7 @@ export class ManagedInstance {
     } finally {
       this.#busy = false;
     }
-    for (const watcher of this.#watchers) watcher();
+    this.#tell();
   }
 
   signal(signal: string): void {
@@ -425,10 +425,12 @@ export class ManagedInstance {
     this.#pidFile = null;
   }
 
+  #tell(): void {
+    for (const watcher of this.#watchers) watcher();
+  }
+
   #watchLost(): void {
-    this.#logs?.watchLost(() => {
-      for (const watcher of this.#watchers) watcher();
-    });
+    this.#logs?.watchLost(() => this.#tell());
   }
 
   #closeLogs(): void {

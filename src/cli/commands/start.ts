@@ -24,9 +24,10 @@ export const start: Run = async (context, given, options) => {
   const fromFlags: AppSpec[] = [];
   const registered: string[] = [];
   for (const target of targets) {
-    if (namesFile(target)) refuseFlags(target, options);
-    if (namesFile(target)) fromFiles.push(...(await appsFromFile(context, target, options)));
-    else if (await isRegistered(context, target, options)) registered.push(target);
+    if (namesFile(target)) {
+      refuseFlags(target, options);
+      fromFiles.push(...(await appsFromFile(context, target, options)));
+    } else if (await isRegistered(context, target, options)) registered.push(target);
     else fromFlags.push(specFromFlags(context, target, options));
   }
 
