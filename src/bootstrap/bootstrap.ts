@@ -17,6 +17,7 @@ import {
 } from '../protocol/ipc.ts';
 import { Connections } from './connections.ts';
 import { Drain } from './drain.ts';
+import { watchStart } from './settle.ts';
 import { shareSockets } from './sockets.ts';
 import { survive } from './survive.ts';
 
@@ -41,10 +42,12 @@ function install(): void {
   // In a cluster worker, Node itself already listens for messages.
   const listenersAtStart = process.listenerCount('message');
   const isWorker = process.listenerCount('internalMessage') > 1;
+  const whenSettled = watchStart();
   const connections = new Connections();
   let listensPending = 0;
   let mainEvaluated = false;
   let mainReported = false;
+  let settled = false;
   let asked: Extract<ToApp, { kind: 'shutdown' }> | null = null;
   let drain: Drain | null = null;
   let draining = false;
@@ -74,6 +77,7 @@ function install(): void {
       if (isWorker) sockets?.announce();
       for (const address of listens.values()) send({ kind: 'listening', address });
       if (mainReported) send({ kind: 'main-ran' });
+      if (settled) send({ kind: 'settled' });
       for (const body of unsaid.splice(0)) send(body);
     },
   });
@@ -85,6 +89,10 @@ function install(): void {
     if (!mainEvaluated || mainReported || listensPending > 0) return;
     mainReported = true;
     send({ kind: 'main-ran' });
+    whenSettled(() => {
+      settled = true;
+      send({ kind: 'settled' });
+    });
   };
   const onListen = (step: 'asyncStart' | 'asyncEnd' | 'error', handler: (server: Server) => void): void => {
     const channel = `tracing:net.server.listen:${step}`;

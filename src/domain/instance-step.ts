@@ -41,6 +41,8 @@ export function step(instance: Instance, event: InstanceEvent, now: number): Ste
     case 'ready':
     case 'probed':
       return onProgress(instance, event.kind);
+    case 'settled':
+      return onSettled(instance);
     case 'not-ready':
       return instance.state.kind === 'starting'
         ? to(instance, { ...instance.state, notReady: event.reason })
@@ -217,6 +219,15 @@ function onProgress(instance: Instance, what: 'main-ran' | 'listening' | 'ready'
       ? { kind: 'set-timer', timer: 'listen', ms: policy.ready.listenTimeoutMs }
       : { kind: 'set-timer', timer: 'grace', ms: GRACE_MS };
   return to(instance, next, [timer]);
+}
+
+/** A program that listens nowhere is ready then; one of a cluster may still open its port. */
+function onSettled(instance: Instance): Step {
+  const { state, policy, trial } = instance;
+  const { waitReady, probe } = policy.ready;
+  if (state.kind !== 'starting' || state.pid === null || !state.mainRan) return ignore(instance);
+  if (policy.mode === 'cluster' || waitReady || probe || (policy.mustListen && trial)) return ignore(instance);
+  return online(instance, state.pid, state.since);
 }
 
 function onExited(instance: Instance, exit: Exit, treeAlive: boolean, now: number): Step {

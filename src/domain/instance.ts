@@ -95,6 +95,8 @@ export type InstanceEvent =
   | { readonly kind: 'spawn-failed'; readonly reason: string; readonly short?: boolean }
   /** The main module of a Node.js app has been evaluated. */
   | { readonly kind: 'main-ran' }
+  /** Once, after that: nothing that its start began is pending. */
+  | { readonly kind: 'settled' }
   | { readonly kind: 'listening' }
   /** The app said `process.send('ready')`. */
   | { readonly kind: 'ready' }

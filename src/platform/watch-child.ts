@@ -160,6 +160,7 @@ function watch(
       case 'declined':
         return sockets ? sockets.handle(event, handle) : handle?.close();
       case 'main-ran':
+      case 'settled':
       case 'listening':
       case 'uncaught':
       case 'only-streams':

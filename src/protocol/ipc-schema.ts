@@ -19,6 +19,7 @@ const query = {
 
 const fromApp: v.GenericSchema<unknown, FromApp> = v.variant('kind', [
   v.object({ kind: v.literal('main-ran') }),
+  v.object({ kind: v.literal('settled') }),
   v.object({ kind: v.literal('stopped-listening') }),
   v.object({ kind: v.literal('only-streams') }),
   v.object({ kind: v.literal('drained') }),

@@ -12,6 +12,8 @@ export const IPC_CMD = 'NODE_UPKEEP';
 export type FromApp =
   /** The main module has been evaluated, and every listen() it made has succeeded or failed. */
   | { readonly kind: 'main-ran' }
+  /** Once, after that: nothing that its start began is pending. docs/lifecycle.md tells what that is. */
+  | { readonly kind: 'settled' }
   | { readonly kind: 'listening'; readonly address: string }
   /** An uncaught error is about to end the process, or a listen() failed: then the app may handle the error. */
   | { readonly kind: 'uncaught'; readonly error: AppError }

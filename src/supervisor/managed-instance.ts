@@ -352,6 +352,7 @@ export class ManagedInstance {
         this.#lastWords = NO_WORDS;
         return this.send(event);
       case 'main-ran':
+      case 'settled':
       case 'ready':
       case 'probed':
       case 'only-streams':

@@ -116,6 +116,7 @@ export type ProcessEvent =
   | { readonly kind: 'spawned'; readonly run: RunIdentity }
   | { readonly kind: 'spawn-failed'; readonly reason: string; readonly short: boolean }
   | { readonly kind: 'main-ran' }
+  | { readonly kind: 'settled' }
   | { readonly kind: 'listening'; readonly address: string }
   | { readonly kind: 'ready' }
   | { readonly kind: 'probed' }

@@ -58,7 +58,9 @@ const anyEvent: fc.Arbitrary<InstanceEvent> = fc.oneof(
   fc.constantFrom('only-streams' as const, 'drained' as const).map((kind) => ({ kind })),
   fc.integer({ min: 1, max: 99_999 }).map((pid) => ({ kind: 'spawned' as const, pid })),
   fc.boolean().map((short) => ({ kind: 'spawn-failed' as const, reason: 'no such file', short })),
-  fc.constantFrom('main-ran' as const, 'listening' as const, 'ready' as const).map((kind) => ({ kind })),
+  fc
+    .constantFrom('main-ran' as const, 'settled' as const, 'listening' as const, 'ready' as const)
+    .map((kind) => ({ kind })),
   fc.record({ kind: fc.constant('exited' as const), exit: exits, treeAlive: fc.boolean() }),
   fc.constant({ kind: 'tree-gone' as const }),
   fc.constantFrom(...timers).map((timer) => ({ kind: 'timer' as const, timer })),
@@ -89,7 +91,7 @@ test('step is total: any event in any state gives a state, and what it does is p
   );
 });
 
-type Progress = 'main-ran' | 'listening' | 'ready' | 'only-streams' | 'drained';
+type Progress = 'main-ran' | 'settled' | 'listening' | 'ready' | 'only-streams' | 'drained';
 
 /** What the world may do next; each is skipped where it makes no sense. */
 type Move =
@@ -104,7 +106,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   fc.tuple(command, how).map(([command, how]) => ({ kind: 'command' as const, command, how })),
   fc.boolean().map((ok) => ({ kind: 'spawn-ends' as const, ok })),
   fc
-    .constantFrom<Progress[]>('main-ran', 'listening', 'ready', 'only-streams', 'drained')
+    .constantFrom<Progress[]>('main-ran', 'settled', 'listening', 'ready', 'only-streams', 'drained')
     .map((what) => ({ kind: 'progress' as const, what })),
   fc.record({ kind: fc.constant('exit' as const), exit: exits, treeAlive: fc.boolean() }),
   fc.constant({ kind: 'tree-ends' as const }),

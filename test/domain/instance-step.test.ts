@@ -44,6 +44,7 @@ const SPAWNED: InstanceEvent = { kind: 'spawned', pid: PID };
 const SPAWN_FAILED: InstanceEvent = { kind: 'spawn-failed', reason: 'no such file' };
 const SHORT: InstanceEvent = { kind: 'spawn-failed', reason: 'no memory', short: true };
 const MAIN_RAN: InstanceEvent = { kind: 'main-ran' };
+const SETTLED: InstanceEvent = { kind: 'settled' };
 const LISTENING: InstanceEvent = { kind: 'listening' };
 const READY: InstanceEvent = { kind: 'ready' };
 const TREE_GONE: InstanceEvent = { kind: 'tree-gone' };
@@ -91,6 +92,8 @@ const node = instancePolicy(appSpec());
 const other = instancePolicy(appSpec({ program: { runtime: 'other' } }));
 const cluster = instancePolicy(clusterSpec());
 const waits = instancePolicy(clusterSpec({ ready: { waitReady: true } }));
+const forkWaits = instancePolicy(appSpec({ ready: { waitReady: true } }));
+const forkSuccessor = instancePolicy(appSpec(), true);
 const successor = instancePolicy(clusterSpec(), true);
 const leavesTree = instancePolicy(appSpec({ stop: { treekill: false } }));
 const byMessage = instancePolicy(appSpec({ stop: { shutdownWithMessage: true } }));
@@ -331,6 +334,10 @@ table('getting ready', [
   ['a fork app whose main module ran gets a grace', inState(starting()), MAIN_RAN, ran, [sets('grace', GRACE_MS)]],
   ['it is online when it listens', inState(ran), LISTENING, online, []],
   ['it is online when the grace is over', inState(ran), fires('grace'), online, []],
+  ['or when nothing of its start is pending', inState(ran), SETTLED, online, []],
+  ['a worker may still listen then', inState(ran, cluster), SETTLED, ran, []],
+  ['a successor must listen even then', inState(ran, forkSuccessor, { trial: true }), SETTLED, ran, []],
+  ['wait_ready waits for the word even then', inState(ran, forkWaits), SETTLED, ran, []],
   ['to listen is not enough before the main module ran', inState(starting()), LISTENING, listens, []],
   ['the main module of one that listens completes it', inState(listens), MAIN_RAN, online, []],
   ['a worker gets the listen timeout', inState(starting(), cluster), MAIN_RAN, ran, [sets('listen', 3000)]],
@@ -372,7 +379,7 @@ table('getting ready', [
     [sets('kill', 1600), sends('SIGINT')],
   ],
   ['progress is ignored before there is a process', inState(spawning), MAIN_RAN, spawning, []],
-  ...[MAIN_RAN, LISTENING, READY].flatMap((event) =>
+  ...[MAIN_RAN, SETTLED, LISTENING, READY].flatMap((event) =>
     ignores(`${event.kind} is ignored`, event, [stopped, errored, backoff, online, stopping()]),
   ),
 ]);

@@ -7,6 +7,7 @@ const error = { message: 'listen EADDRINUSE', code: 'EADDRINUSE', syscall: 'list
 describe('a message of an app', () => {
   for (const body of [
     { kind: 'main-ran' },
+    { kind: 'settled' },
     { kind: 'want-signal' },
     { kind: 'listening', address: '*:3000' },
     { kind: 'uncaught', error },

@@ -161,8 +161,11 @@ function readyWhen({ ready, mode, program }: AppView['app']['spec']): string {
   if (probe) words.push(`${checkText(probe.check)}, within ${probe.deadlineMs} ms`);
   if (words.length > 0) return words.join(' and ');
   if (program.runtime !== 'node') return `it has stayed up for ${GRACE_MS} ms`;
-  const aloneMs = mode === 'cluster' ? ready.listenTimeoutMs : GRACE_MS;
-  return `it listens and its main module has run; or, listening nowhere, it has stayed up for ${aloneMs} ms after that`;
+  const alone =
+    mode === 'cluster'
+      ? `it has stayed up for ${ready.listenTimeoutMs} ms after that`
+      : `nothing of its start is pending, or it has stayed up for ${GRACE_MS} ms after that`;
+  return `it listens and its main module has run; or, listening nowhere, ${alone}`;
 }
 
 function nowhere(mode: string): string {
