@@ -11,9 +11,11 @@ import { Dump } from '../daemon/dump.ts';
 import { openState } from '../daemon/open-state.ts';
 import type { DaemonPorts } from '../daemon/ports.ts';
 import { serveDaemon } from '../daemon/server.ts';
+import { AwayError } from '../domain/shortage.ts';
 import { boundFile, emptyLogs, trimLogs } from '../logs/log-space.ts';
 import { Sampler } from '../metrics/sampler.ts';
 import { isFirstSinceBoot } from '../platform/boot-id.ts';
+import { forgetBootstraps } from '../platform/bootstrap-file.ts';
 import { leaveCgroup } from '../platform/cgroups.ts';
 import { systemClock } from '../platform/clock.ts';
 import { acquireLock, lockHolder } from '../platform/lock.ts';
@@ -81,7 +83,9 @@ async function main(): Promise<void> {
     startSupervisor: (key, exec) => {
       // A cluster needs a primary on the app's own Node.js.
       const node = key === SHARED_SUPERVISOR || exec === '' ? process.execPath : exec;
-      const child = spawn(node, [...SMALL_HEAP, join(__dirname, 'supervisor.cjs'), root, key], {
+      const script = join(__dirname, 'supervisor.cjs');
+      for (const path of [node, script]) if (!existsSync(path)) return Promise.reject(new AwayError(path));
+      const child = spawn(node, [...SMALL_HEAP, script, root, key], {
         detached: true,
         cwd: '/',
         env: {},
@@ -109,7 +113,9 @@ async function main(): Promise<void> {
   if (role === 'revived' && ports.supervisorKeys().length === 0) process.exit(0);
   const { registry, journal, complete } = await openState(home.state, log);
   const daemon = new Daemon(ports, registry, journal, new Dump(home.dump), new Sampler(readProcesses));
-  const booting = isFirstSinceBoot(home.booted) && kept;
+  const first = isFirstSinceBoot(home.booted);
+  if (first) forgetBootstraps(home.run);
+  const booting = first && kept;
   // What the daemon before has left says nothing of what this one finds.
   removeStatus(home);
   const leave = (): void => {

@@ -7,6 +7,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { logStore } from '../logs/capture.ts';
 import { AttachServer } from '../platform/attach-server.ts';
+import { bootstrapFile } from '../platform/bootstrap-file.ts';
 import { leaveCgroup } from '../platform/cgroups.ts';
 import { systemClock } from '../platform/clock.ts';
 import { clusterLauncher } from '../platform/cluster-launcher.ts';
@@ -59,7 +60,7 @@ if (holder !== null) {
 
 const complain = (line: string): void =>
   console.error(`${new Date().toISOString()} supervisor ${key} [${process.pid}] ${line}`);
-const bootstrap = join(__dirname, 'bootstrap.cjs');
+const bootstrap = bootstrapFile(join(__dirname, 'bootstrap.cjs'), home.run);
 const attachPath = attachSocket(home, key);
 const ledgerPath = supervisorLedger(home, key);
 const attachServer = new AttachServer(attachPath);

@@ -167,10 +167,14 @@ export class Keeper {
     const deaths = (this.#deaths.get(key) ?? []).filter((at) => now - at < DEATHS_WINDOW_MS);
     this.#deaths.set(key, [...deaths, now]);
     await sleep(Math.min(FIRST_REVIVAL_MS * 2 ** deaths.length, LAST_REVIVAL_MS));
-    try {
-      await this.supervisors.revive(key, this.execOf(key));
-    } catch (error) {
-      this.#ports.log(`supervisor ${key} did not come back: ${(error as Error).message}`);
+    for (let waitMs = FIRST_START_AGAIN_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_START_AGAIN_MS)) {
+      try {
+        await this.supervisors.revive(key, this.execOf(key));
+      } catch (error) {
+        this.#ports.log(`supervisor ${key} did not come back: ${(error as Error).message}`);
+      }
+      if (!this.supervisors.isAway(key)) break;
+      await sleep(waitMs, null, { ref: false });
     }
     const ids = new Set(instances.map(({ id }) => id));
     await this.startMissing((id) => ids.has(id) && !this.supervisors.instance(id));

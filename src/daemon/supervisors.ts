@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SHORT_HINT, shortageOf } from '../domain/shortage.ts';
+import { shortageHint, shortageOf } from '../domain/shortage.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import { SHARED_SUPERVISOR } from '../protocol/home.ts';
 import {
@@ -161,6 +161,11 @@ export class Supervisors {
     return (await Promise.all(pids)).flat();
   }
 
+  /** Whether one has been lost that no other one has followed yet. */
+  isAway(key: string): boolean {
+    return this.#away.has(key) && !this.#closing;
+  }
+
   /** Starts one that is gone. @throws UpkeepError SUPERVISOR_LOST. */
   async revive(key: string, exec: string): Promise<void> {
     await this.#link(key, exec);
@@ -290,7 +295,7 @@ function isRefusal(error: unknown): error is UpkeepError {
 function notThere(key: string, exec: string, cause: Error): UpkeepError {
   const shortage = shortageOf(cause);
   if (shortage !== null) {
-    const hint = `${SHORT_HINT}; it is tried again`;
+    const hint = `${shortageHint(shortage)}; it is tried again`;
     return new UpkeepError('SUPERVISOR_LOST', `its supervisor cannot be started: ${shortage}`, { cause, hint });
   }
   const node = key === SHARED_SUPERVISOR ? null : `is ${exec} a Node.js of version 20.19 or later?`;

@@ -6,10 +6,12 @@ import type { Launcher } from '../supervisor/ports.ts';
 import { isSame } from './adopted-child.ts';
 import { asUser, lend, type User } from './as-user.ts';
 import type { AttachServer } from './attach-server.ts';
+import { type BootstrapFile, unlessAway } from './bootstrap-file.ts';
 import { bootstrapArguments } from './node-arguments.ts';
 import { stdioFor, watchReadyFd } from './ready-fd.ts';
 import { sendSignal } from './send-signal.ts';
 import { SharedSockets } from './shared-sockets.ts';
+import { requireInterpreter } from './spawn-problem.ts';
 import { startTraced } from './traces.ts';
 import { adoptChild, type ChildOptions, watchChild } from './watch-child.ts';
 
@@ -25,7 +27,7 @@ interface ForkedWorker {
  * Starts instances as workers of this process, which is the primary of Node's cluster module.
  * @param attachTo where apps find the next supervisor.
  */
-export function clusterLauncher(bootstrap: string, server: AttachServer, attachTo: AttachPoint): Launcher {
+export function clusterLauncher(bootstrapFor: BootstrapFile, server: AttachServer, attachTo: AttachPoint): Launcher {
   let balance: BalanceSpec = { mode: 'auto', cookie: null };
   let user: User = { uid: null, gid: null };
   const sockets = new SharedSockets(
@@ -49,6 +51,9 @@ export function clusterLauncher(bootstrap: string, server: AttachServer, attachT
       balance = spec.balance;
       user = spec;
       const { script, args, cwd, interpreterArgs } = programToRun(spec);
+      const program = { exec: process.execPath, script, cwd };
+      requireInterpreter(program);
+      const bootstrap = bootstrapFor(spec);
       const nodeArgs = [...interpreterArgs, ...bootstrapArguments(bootstrap, interpreterArgs, env)];
       const { file, args: execArgv, ids } = asUser(spec, process.execPath, nodeArgs);
       lend(spec, [outFd, errFd]);
@@ -79,7 +84,7 @@ export function clusterLauncher(bootstrap: string, server: AttachServer, attachT
         if (worker.process.pid === undefined) delete cluster.workers?.[worker.id];
       });
       const options = optionsFor(slot, spec.ready.waitReady || spec.ready.probe !== null);
-      return watchChild(worker.process, { ...options, trace }, on);
+      return watchChild(worker.process, { ...options, trace, program }, unlessAway(bootstrap, on));
     },
     adopt: ({ spec, slot, run, held }, on) => {
       balance = spec.balance;

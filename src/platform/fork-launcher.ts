@@ -4,8 +4,10 @@ import type { AttachPoint } from '../protocol/ipc.ts';
 import type { Launcher, LaunchRequest } from '../supervisor/ports.ts';
 import { asUser, lend } from './as-user.ts';
 import type { AttachServer } from './attach-server.ts';
+import { type BootstrapFile, unlessAway } from './bootstrap-file.ts';
 import { bootstrapArguments } from './node-arguments.ts';
 import { stdioFor, watchReadyFd } from './ready-fd.ts';
+import { requireInterpreter } from './spawn-problem.ts';
 import { startTraced } from './traces.ts';
 import { adoptChild, type ChildOptions, watchChild } from './watch-child.ts';
 
@@ -13,7 +15,7 @@ import { adoptChild, type ChildOptions, watchChild } from './watch-child.ts';
  * Starts each instance as a process of its own, the leader of its own process group.
  * @param attachTo where apps find the next supervisor.
  */
-export function forkLauncher(bootstrap: string, server: AttachServer, attachTo: AttachPoint): Launcher {
+export function forkLauncher(bootstrapFor: BootstrapFile, server: AttachServer, attachTo: AttachPoint): Launcher {
   const optionsFor = ({ program }: AppSpec): ChildOptions => ({
     ownGroup: true,
     attachTo: program.runtime === 'node' ? attachTo : null,
@@ -23,6 +25,8 @@ export function forkLauncher(bootstrap: string, server: AttachServer, attachTo: 
       const { spec, env, outFd, errFd } = request;
       const program = programToRun(spec);
       const node = program.runtime === 'node';
+      requireInterpreter(program);
+      const bootstrap = node ? bootstrapFor(spec) : null;
       const { file, args, ids } = asUser(spec, program.exec, commandArguments(request, bootstrap));
       lend(spec, [outFd, errFd]);
       const start = (variables: Readonly<Record<string, string>>): ChildProcess =>
@@ -37,7 +41,8 @@ export function forkLauncher(bootstrap: string, server: AttachServer, attachTo: 
       // Node.js takes longer than that to get to the app.
       const { child, trace } = startTraced(start, !node);
       watchReadyFd(child, spec, () => on({ kind: 'probed' }));
-      return watchChild(child, { ...optionsFor(spec), trace }, on);
+      const told = bootstrap === null ? on : unlessAway(bootstrap, on);
+      return watchChild(child, { ...optionsFor(spec), trace, program }, told);
     },
     // One that does not come is watched from outside, as a program that cannot.
     adopt: ({ spec, run }, on) => adoptChild(run, server, { ...optionsFor(spec), onLate: () => {} }, on),
@@ -46,8 +51,8 @@ export function forkLauncher(bootstrap: string, server: AttachServer, attachTo: 
   };
 }
 
-function commandArguments({ spec, env }: LaunchRequest, bootstrap: string): string[] {
-  const { exec, script, interpreterArgs, args, runtime } = programToRun(spec);
-  const preload = runtime === 'node' ? bootstrapArguments(bootstrap, interpreterArgs, env) : [];
+function commandArguments({ spec, env }: LaunchRequest, bootstrap: string | null): string[] {
+  const { exec, script, interpreterArgs, args } = programToRun(spec);
+  const preload = bootstrap === null ? [] : bootstrapArguments(bootstrap, interpreterArgs, env);
   return [...interpreterArgs, ...preload, ...(script === exec ? [] : [script]), ...args];
 }

@@ -2,7 +2,6 @@ import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import type { Exit } from '../domain/restart-policy.ts';
-import { shortageOf } from '../domain/shortage.ts';
 import { type AttachPoint, IPC_CMD, type IpcEnvelope, type ToApp } from '../protocol/ipc.ts';
 import { parseFromApp } from '../protocol/ipc-schema.ts';
 import type { ProcessEvent, RunIdentity, RunningProcess } from '../supervisor/ports.ts';
@@ -14,6 +13,7 @@ import { readProcess } from './process-table.ts';
 import { ProcessTree } from './process-tree.ts';
 import type { RawHandle } from './raw-handle.ts';
 import type { SharedSockets } from './shared-sockets.ts';
+import { type Runnable, spawnProblem } from './spawn-problem.ts';
 import type { Trace } from './traces.ts';
 
 /** The last messages of a process that has ended are read within this time. */
@@ -25,6 +25,7 @@ export interface ChildOptions {
   readonly attachTo: AttachPoint | null;
   /** Of one that has just been started. */
   readonly trace?: Trace;
+  readonly program?: Runnable;
   /** Of a worker of a cluster: where its sockets come from, and its place in the app. */
   readonly shared?: { readonly sockets: SharedSockets; readonly slot: number; readonly held: boolean };
   /** Its sockets come with it: until then no other worker opens one. */
@@ -95,7 +96,7 @@ export function adoptChild(
 
 function watch(
   child: WatchedChild,
-  { ownGroup, trace, shared, awaited = false }: ChildOptions,
+  { ownGroup, trace, program, shared, awaited = false }: ChildOptions,
   on: (event: ProcessEvent) => void,
 ): RunningProcess {
   let emit: ((event: ProcessEvent) => void) | null = on;
@@ -116,9 +117,11 @@ function watch(
     // Also emitted when a message could not be sent, which concerns nobody.
     if (pid !== undefined) return;
     sockets?.gone();
-    const shortage = shortageOf(error);
-    const reason = shortage ?? spawnError(error, child.spawnfile);
-    emit?.({ kind: 'spawn-failed', reason, short: shortage !== null });
+    const { spawnfile } = child;
+    emit?.({
+      kind: 'spawn-failed',
+      ...spawnProblem(error, program ?? { exec: spawnfile, script: spawnfile, cwd: '/' }),
+    });
   });
   child.on('exit', (code: number | null, signal: string | null) => {
     exited = true;
@@ -218,13 +221,4 @@ function connectTo(where: number | string | undefined): Promise<Socket> {
       resolve(socket);
     });
   });
-}
-
-const SPAWN_ERRORS: Readonly<Record<string, string>> = {
-  ENOENT: 'it or its working directory does not exist',
-  EACCES: 'no permission to execute it, or to enter its working directory',
-};
-
-function spawnError(error: NodeJS.ErrnoException, file: string): string {
-  return `cannot start ${file}: ${SPAWN_ERRORS[error.code ?? ''] ?? error.message}`;
 }

@@ -349,7 +349,9 @@ export class ManagedInstance {
         this.#removePidFile();
         return this.send({ ...event, exit: withHeapLimit(event.exit, this.#lastWords.stderr) });
       case 'spawn-failed':
+        this.#run = null;
         this.#lastWords = NO_WORDS;
+        this.#removePidFile();
         return this.send(event);
       case 'main-ran':
       case 'settled':

@@ -58,7 +58,7 @@ export interface Clock {
 }
 
 export interface Launcher {
-  /** Starts a process. It never throws: a failure arrives as `spawn-failed`. */
+  /** Starts a process. A failure is thrown, or arrives as `spawn-failed`. */
   readonly launch: (request: LaunchRequest, on: (event: ProcessEvent) => void) => RunningProcess;
   /** Takes over a process that another supervisor has started. @returns null when it is gone. */
   readonly adopt: (request: AdoptRequest, on: (event: ProcessEvent) => void) => RunningProcess | null;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { shortageOf } from '../../src/domain/shortage.ts';
+import { AWAY_HINT, AwayError, SHORT_HINT, shortageHint, shortageOf } from '../../src/domain/shortage.ts';
 
 const failure = (message: string, more: { code?: string; cause?: unknown } = {}): Error =>
   Object.assign(new Error(message, { cause: more.cause }), more);
@@ -12,6 +12,7 @@ for (const [what, error, expected] of [
   ['what it said of the whole machine', failure('mkfifo: Too many open files in system'), /ENFILE/],
   ['another code', failure('spawn node ENOENT', { code: 'ENOENT' }), null],
   ['a name that every object has', failure('x', { code: 'toString' }), null],
+  ['a file that is away', failure('x', { cause: new AwayError('/a') }), /^\/a is not there, as while/],
   ['no error at all', 'EAGAIN', null],
 ] as const) {
   test(`a shortage is told by ${what}`, () => {
@@ -20,3 +21,8 @@ for (const [what, error, expected] of [
     else assert.equal(told, expected);
   });
 }
+
+test('what to do about a shortage depends on what is short', () => {
+  const hint = (error: unknown): string => shortageHint(shortageOf(error) ?? '');
+  assert.deepEqual([hint(new AwayError('/a')), hint(failure('x', { code: 'ENOMEM' }))], [AWAY_HINT, SHORT_HINT]);
+});
