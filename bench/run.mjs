@@ -2,6 +2,7 @@
 // node bench/run.mjs [case ...]: measures upkeep against pm2 and bare Node. See README.md beside it.
 import { cpus, loadavg, release } from 'node:os';
 import { parseArgs } from 'node:util';
+import { openRunFolder } from '../scripts/run-folder.mjs';
 import * as blockedWorker from './cases/blocked-worker.mjs';
 import * as failures from './cases/failures.mjs';
 import * as idleCpu from './cases/idle-cpu.mjs';
@@ -94,6 +95,8 @@ const machine = () => ({
   load: loadavg()[0].toFixed(2),
 });
 
+let endRun = async () => {};
+
 const main = async () => {
   const options = readArguments();
   if (options.help) {
@@ -103,6 +106,7 @@ const main = async () => {
   closeOnSignals();
   const about = machine();
   const { sides, notes } = await findSides(options.sides);
+  endRun = openRunFolder();
   const rows = [];
   // With no side left there is nothing to measure, and the notes say why.
   for (const name of sides.length > 0 ? options.chosen : []) {
@@ -129,4 +133,5 @@ try {
   process.exitCode = 2;
 } finally {
   await closeAll();
+  await endRun();
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { openRunFolder } from '../scripts/run-folder.mjs';
 import { runCommand } from './lib/command.mjs';
 import { baseEnvironment } from './lib/environment.mjs';
 import { cpuTime, killAll, privateMemory, processesOf } from './lib/processes.mjs';
@@ -128,6 +129,7 @@ const measure = async (count) => {
   return figures;
 };
 
+const endRun = openRunFolder();
 const counts = values.counts.split(',').map(Number);
 const columns = [];
 for (const count of counts) {
@@ -140,3 +142,4 @@ for (const name of Object.keys(columns[0])) {
   const row = columns.map((figures) => (figures[name] < 10 ? figures[name].toFixed(1) : Math.round(figures[name])));
   console.log(`| ${name} | ${row.join(' | ')} |`);
 }
+await endRun();

@@ -1,6 +1,4 @@
 // npm run fuzz -- [--minutes 10] [--only frames] [--seed 1] [--at 2]: the fuzz tests, for longer. See docs/reliability.md.
-import { spawnSync } from 'node:child_process';
-import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 /** That many campaigns share the time, two at a time. */
@@ -18,22 +16,14 @@ if (!(ms > 0)) {
   console.error(`--minutes: expected a number above 0, got ${minutes}`);
   process.exit(2);
 }
-const env = {
-  ...process.env,
+Object.assign(process.env, {
   UPKEEP_FUZZ_MS: String(ms),
   UPKEEP_FUZZ_ONLY: only,
   ...(seed === undefined ? {} : { UPKEEP_FUZZ_SEED: seed }),
   ...(at === undefined ? {} : { UPKEEP_FUZZ_AT: at }),
   // Of a file, which may hold two campaigns.
   TEST_TIMEOUT_MS: String(3 * ms + 120_000),
-};
+});
 const [file] = only.split('/');
-const { status } = spawnSync(
-  process.execPath,
-  [join(dirname(import.meta.dirname), 'scripts', 'test.mjs'), 'fuzz', file],
-  {
-    env,
-    stdio: 'inherit',
-  },
-);
-process.exit(status ?? 1);
+process.argv.splice(2, Infinity, 'fuzz', file);
+await import('./test.mjs');

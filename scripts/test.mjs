@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { build } from 'esbuild';
+import { openRunFolder } from './run-folder.mjs';
 
 const root = dirname(import.meta.dirname);
 const [suite = 'all', filter = ''] = process.argv.slice(2);
@@ -49,4 +50,7 @@ const args = [
   `--test-timeout=${process.env.TEST_TIMEOUT_MS ?? 300_000}`,
   ...files,
 ];
-process.exit(spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status ?? 1);
+const endRun = openRunFolder();
+const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
+await endRun();
+process.exit(status ?? 1);

@@ -1,6 +1,6 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { inspect } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { Random } from './random.ts';
@@ -34,7 +34,11 @@ export function corpusOf(name: string): readonly { readonly file: string; readon
 /** A folder to write inputs to; in memory where there is such a place. The caller removes it. */
 export function scratchFolder(): string {
   const memory = '/dev/shm';
-  return mkdtempSync(join(existsSync(memory) ? memory : tmpdir(), 'uk-fuzz-'));
+  if (!existsSync(memory)) return mkdtempSync(join(tmpdir(), 'uk-fuzz-'));
+  // As the temporary folder of this run is called: the end of the run removes both.
+  const folder = join(memory, basename(tmpdir()));
+  mkdirSync(folder, { recursive: true });
+  return mkdtempSync(join(folder, 'uk-fuzz-'));
 }
 
 /**
