@@ -18,6 +18,7 @@ import { isFirstSinceBoot } from '../platform/boot-id.ts';
 import { forgetBootstraps } from '../platform/bootstrap-file.ts';
 import { leaveCgroup } from '../platform/cgroups.ts';
 import { systemClock } from '../platform/clock.ts';
+import { closeInherited } from '../platform/inherited-descriptors.ts';
 import { acquireLock, lockHolder } from '../platform/lock.ts';
 import { readProcesses } from '../platform/process-table.ts';
 import { makeHome, resolveHome, SHARED_SUPERVISOR, supervisorLedger, supervisorSocket } from '../protocol/home.ts';
@@ -33,6 +34,7 @@ const MOST_LOG_BYTES = 10 * 1024 * 1024;
 void main();
 
 async function main(): Promise<void> {
+  closeInherited();
   const [root = '', role = '', launcher = ''] = process.argv.slice(2);
   const home = resolveHome({ UPKEEP_HOME: root });
   const changed = makeHome(home);

@@ -12,6 +12,7 @@ import { leaveCgroup } from '../platform/cgroups.ts';
 import { systemClock } from '../platform/clock.ts';
 import { clusterLauncher } from '../platform/cluster-launcher.ts';
 import { forkLauncher } from '../platform/fork-launcher.ts';
+import { closeInherited } from '../platform/inherited-descriptors.ts';
 import { fileLedger } from '../platform/ledger.ts';
 import { acquireLock } from '../platform/lock.ts';
 import { endHolders } from '../platform/orphans.ts';
@@ -40,6 +41,7 @@ const REVIVE_AGAIN_MS = 3000;
 /** It limits itself to less. */
 const STACK_MS = 5000;
 
+closeInherited();
 const [root = '', key = ''] = process.argv.slice(2);
 const home = resolveHome({ UPKEEP_HOME: root });
 process.title = `upkeep supervisor ${key} ${root}`;
