@@ -1,7 +1,7 @@
-// npm run demo: puts `upkeep` on PATH where that needs no root, and starts the example app as a cluster of four.
+// npm run demo: puts `upkeep` on PATH where users' commands belong, and starts the example app as a cluster of four.
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
+import { putOnPath } from './put-on-path.mjs';
 
 const root = dirname(import.meta.dirname);
 const program = join(root, 'dist', 'upkeep.cjs');
@@ -10,9 +10,15 @@ const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !n
 const path = (env.PATH ?? '').split(delimiter).filter((folder) => !folder.includes('node_modules'));
 env.PATH = path.join(delimiter);
 
-const name = putOnPath();
+const { name, notes } = putOnPath(program, path, [
+  ...(env.HOME ? [join(env.HOME, '.local', 'bin'), join(env.HOME, 'bin')] : []),
+  '/usr/local/bin',
+  // Where `npm install -g` would put it.
+  ...(process.env.npm_config_global_prefix ? [join(process.env.npm_config_global_prefix, 'bin')] : []),
+]);
 const start = [program, 'start', join(root, 'examples', 'http', 'app.js'), '-i', '4', '--name', 'hello'];
 const { status } = spawnSync(process.execPath, [...start, '-f'], { env, stdio: 'inherit' });
+for (const note of notes) console.log(note);
 if (status !== 0) process.exit(status ?? 1);
 console.log(`
 Four workers share http://127.0.0.1:${env.PORT ?? 8080}. Go on with:
@@ -21,27 +27,3 @@ Four workers share http://127.0.0.1:${env.PORT ?? 8080}. Go on with:
   ${name} scale hello +2
   ${name} logs hello
   ${name} kill             ends it all`);
-
-/** @returns how the user calls upkeep from here on. */
-function putOnPath() {
-  if (path.some((folder) => existsSync(join(folder, 'upkeep')))) return 'upkeep';
-  const folder = path.find(
-    (entry) => (entry.startsWith(env.HOME ?? '/root') || entry === '/usr/local/bin') && writable(entry),
-  );
-  if (!folder) return `node ${program}`;
-  mkdirSync(folder, { recursive: true });
-  // A link that leads nowhere is no `upkeep`, but in the way.
-  rmSync(join(folder, 'upkeep'), { force: true });
-  symlinkSync(program, join(folder, 'upkeep'));
-  console.log(`upkeep is now ${join(folder, 'upkeep')}`);
-  return 'upkeep';
-}
-
-function writable(folder) {
-  try {
-    accessSync(folder, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
