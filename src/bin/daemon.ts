@@ -105,7 +105,7 @@ async function main(): Promise<void> {
     resolveLinks: (path) => orNull(() => realpathSync(path)),
     readLink: (path) => orNull(() => readlinkSync(path)),
     emptyLogs,
-    trimLogs: (specs) => trimLogs(home.logs, specs),
+    trimLogs: (apps) => trimLogs(home.logs, apps),
     log,
     now: () => Date.now(),
     elapsed: systemClock.now,

@@ -1,6 +1,6 @@
 import type { Client } from '../client/client.ts';
-import { realLog } from '../logs/segments.ts';
 import type { AppView } from '../protocol/messages.ts';
+import { trustedPath } from '../protocol/trusted-path.ts';
 import type { LogQuery } from './log-query.ts';
 import { plain } from './render/plain.ts';
 
@@ -64,13 +64,22 @@ function whyNone({ app: { spec }, instances }: AppView, streams: Streams): strin
 }
 
 function sourcesOf({ app, instances }: AppView, { out: wantsOut, err: wantsErr }: Streams): readonly LogSource[] {
-  const { name } = app.spec;
+  const { name, uid } = app.spec;
   return instances.flatMap(({ id, logs: { out, error, combined } }): LogSource[] => {
     const source = (path: string | null, stream: LogSource['stream']): LogSource[] =>
-      path === null || path.startsWith('/dev/') ? [] : [{ path: realLog(path), app: name, id, stream }];
+      path === null || path.startsWith('/dev/') ? [] : [{ path: realLog(path, uid), app: name, id, stream }];
     if (out === error && wantsOut && wantsErr) return source(out, 'both');
     const own = [...(wantsOut ? source(out, 'out') : []), ...(wantsErr ? source(error, 'err') : [])];
     // Where there is nothing else.
     return own.length > 0 ? own : source(combined, 'both');
   });
+}
+
+/** A link that is not trusted is shown as what it is: no file. */
+function realLog(path: string, appUid: number | null): string {
+  try {
+    return trustedPath(path, appUid);
+  } catch {
+    return path;
+  }
 }

@@ -220,7 +220,7 @@ export class Daemon {
 
   async trimLogs(): Promise<void> {
     try {
-      await this.#ports.trimLogs(this.#registry.apps.map(({ spec }) => spec.logs));
+      await this.#ports.trimLogs(this.#registry.apps.map(({ spec }) => spec));
     } catch (error) {
       this.#ports.log(`cannot look through the logs: ${(error as Error).message}`);
     }

@@ -1,4 +1,4 @@
-import type { LogSpec } from '../domain/app-spec.ts';
+import type { AppSpec } from '../domain/app-spec.ts';
 import type { EmptiedLogs, Listing, LogPath } from '../protocol/messages.ts';
 import type { Peer, PeerHandlers } from '../protocol/peer.ts';
 
@@ -23,7 +23,7 @@ export interface DaemonPorts {
   /** Empties logs, and removes what was set aside of them. */
   readonly emptyLogs: (logs: readonly LogPath[]) => EmptiedLogs;
   /** Removes the oldest logs until those of all apps, also of apps that are gone, are within their limit. */
-  readonly trimLogs: (specs: readonly LogSpec[]) => Promise<void>;
+  readonly trimLogs: (apps: readonly AppSpec[]) => Promise<void>;
   readonly log: (line: string) => void;
   /** Milliseconds since the epoch, by the wall clock, which may be set at any time. */
   readonly now: () => number;

@@ -9,6 +9,7 @@ import { shortageOf } from '../domain/shortage.ts';
 export function accessProblem(doing: 'read' | 'empty', path: string, error: unknown): string {
   if (shortageOf(error) !== null) throw error;
   const { code, syscall, message } = error as NodeJS.ErrnoException;
+  if (code === 'EISDIR') return `cannot ${doing} the log ${path}: it is a folder, and no file`;
   if (code !== 'EACCES' && code !== 'EPERM') return `cannot ${doing} the log ${path}: ${message}`;
   // What is removed is a matter of its folder.
   const closed = closedFolder(path) ?? (syscall === 'open' ? path : dirname(path));

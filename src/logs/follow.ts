@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync, type Stats, statSync } from 'node:fs';
+import { closeSync, readFileSync, readSync, type Stats, statSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
+import { openOwn } from './own-files.ts';
 import { LineClock, type LineEncoding, LineReader, type LogLine } from './read-lines.ts';
 import { rotatedOf, type Segment } from './segments.ts';
 import { TimesReader, wasLog } from './times.ts';
@@ -56,7 +57,7 @@ export class LogFollower {
     }
     const position = beginning;
     this.#lastRotation = position.lastRotation;
-    const open = openFile(path, false, position.offset, encoding);
+    const open = openFile(path, path, position.offset, encoding);
     if (open?.inode === position.inode) {
       this.#open = open;
       return;
@@ -117,13 +118,13 @@ export class LogFollower {
       for (let next = this.#behind.shift(); next; next = this.#behind.shift()) {
         const from = this.#behindFrom;
         this.#behindFrom = 0;
-        const open = next.gz ? null : openFile(next.path, true, from, this.#encoding);
+        const open = next.gz ? null : openFile(next.path, this.#path, from, this.#encoding);
         if (open) return open;
         const gunzipped = gunzippedLines(next, from, this.#encoding);
         if (gunzipped) lines.push(...gunzipped);
         else this.#onMissed();
       }
-      const open = openFile(this.#path, false, 0, this.#encoding);
+      const open = openFile(this.#path, this.#path, 0, this.#encoding);
       // What was set aside before it was opened, and never read.
       this.#behind = this.#takeNewer();
       if (this.#behind.length === 0) return open;
@@ -166,12 +167,12 @@ function readOn(open: Open, lines: LogLine[]): boolean {
   return false;
 }
 
-function openFile(path: string, isBehind: boolean, offset: number, encoding: LineEncoding): Open | null {
+/** @param log that it is, or was before it was set aside. */
+function openFile(path: string, log: string, offset: number, encoding: LineEncoding): Open | null {
   try {
-    const fd = openSync(path, 'r');
-    const { ino: inode } = fstatSync(fd);
-    const times = new TimesReader(path, inode);
-    return { fd, inode, isBehind, times, reader: readerOf(times, offset, encoding), offset };
+    const { fd, stat } = openOwn(path, log);
+    const times = new TimesReader(path, stat.ino);
+    return { fd, inode: stat.ino, isBehind: path !== log, times, reader: readerOf(times, offset, encoding), offset };
   } catch {
     // Nothing was written yet, or it is gone.
     return null;
@@ -193,18 +194,21 @@ function closeFile({ fd, times }: Open): void {
   times.close();
 }
 
-function gunzippedLines({ path, gz }: Segment, from: number, encoding: LineEncoding): LogLine[] | null {
+function gunzippedLines({ path, log, gz }: Segment, from: number, encoding: LineEncoding): LogLine[] | null {
   // It may have been compressed since it was looked for.
   const file = gz ? path : `${path}.gz`;
   const times = new TimesReader(file, null);
+  let fd: number | null = null;
   try {
-    const bytes = gunzipSync(readFileSync(file), { maxOutputLength: MOST_GUNZIPPED });
+    fd = openOwn(file, log).fd;
+    const bytes = gunzipSync(readFileSync(fd), { maxOutputLength: MOST_GUNZIPPED });
     const reader = readerOf(times, from, encoding);
     return [...reader.push(bytes.subarray(from)), ...reader.flush()];
   } catch {
     return null;
   } finally {
     times.close();
+    if (fd !== null) closeSync(fd);
   }
 }
 

@@ -3,7 +3,7 @@ import type { AppSpec } from '../domain/app-spec.ts';
 import { trustedPath } from '../protocol/trusted-path.ts';
 import { Compressor } from './compressor.ts';
 import { LogFile, type LogFileOptions, type LogWriter } from './log-file.ts';
-import { LogKeeper } from './log-keeper.ts';
+import { LogKeeper, logsOf } from './log-keeper.ts';
 import { LogFolders, rotatedOf } from './segments.ts';
 
 /** Files are set aside, and what is too old is removed, also when nothing is written. */
@@ -13,6 +13,7 @@ const LOSING_TICK_MS = 1000;
 const TIMES_MS = 50;
 /** So long is waited at the end for a disk that is slow. */
 const LAST_WRITES_MS = 2000;
+const YEAR_MS = 366 * 24 * 3_600_000;
 
 /** All log files that this process writes to, each opened once. */
 export class LogFiles {
@@ -31,25 +32,26 @@ export class LogFiles {
   }
 
   /** @throws Error that names the path, where it cannot be written to. */
-  open(path: string, { name, logs, uid: appUid }: AppSpec, note: (text: string) => Buffer): LogWriter {
+  open(path: string, app: AppSpec, note: (text: string) => Buffer): LogWriter {
+    const { name, logs, uid: appUid } = app;
     const real = realLog(path, appUid);
     const options: LogFileOptions = { rotation: logs.rotation, bufferBytes: logs.bufferBytes, appUid, note };
     const known = this.#files.get(real);
     if (known) {
       known.file.options = options;
-      known.keeper.spec = logs;
+      known.keeper.app = app;
       return known.file.writer();
     }
-    const keeper = this.#keepers.get(name) ?? new LogKeeper(logs, this.#compressor, this.#now);
+    const keeper = this.#keepers.get(name) ?? new LogKeeper(app, this.#compressor, this.#now);
     let file: LogFile | undefined;
     file = new LogFile(real, options, {
       now: this.#now,
-      lastRotation: (log) => rotatedOf(log).at(-1)?.rotatedAt ?? 0,
-      onRotated: () => keeper.run(),
+      lastRotation: (log) => lastRotationOf(log, this.#now()),
+      onRotated: () => void keeper.run(),
       onDirty: () => file && this.#flushTimesSoon(file),
       onLoss: () => this.#onLoss(file),
     });
-    keeper.spec = logs;
+    keeper.app = app;
     this.#keepers.set(name, keeper);
     this.#files.set(real, { file, keeper });
     this.#ticker ??= setInterval(() => this.#tick(), TICK_MS).unref();
@@ -85,10 +87,10 @@ export class LogFiles {
 
   #tick(): void {
     for (const { file } of this.#files.values()) file.tick();
-    const folders = new LogFolders();
+    const folders = new LogFolders([...this.#keepers.values()].flatMap(({ app }) => logsOf(app)));
     const used = new Set([...this.#files.values()].map(({ keeper }) => keeper));
     for (const [name, keeper] of this.#keepers) {
-      if (used.has(keeper)) keeper.run(folders);
+      if (used.has(keeper)) void keeper.run(folders);
       else this.#keepers.delete(name);
     }
   }
@@ -114,6 +116,11 @@ export class LogFiles {
       }
     }, LOSING_TICK_MS).unref();
   }
+}
+
+/** One of the far future is no time at which anything was set aside: the next ones would have no names to follow it. */
+function lastRotationOf(log: string, now: number): number {
+  return rotatedOf(log).findLast(({ rotatedAt }) => (rotatedAt ?? 0) < now + YEAR_MS)?.rotatedAt ?? 0;
 }
 
 /** The file that is meant where a path leads through symbolic links: that is what is set aside. */

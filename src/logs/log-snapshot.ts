@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import type { Position } from './follow.ts';
 import { lineStartOf } from './line-start.ts';
+import { openOwn } from './own-files.ts';
 import {
   fileChunks,
   gunzipped,
@@ -83,7 +84,7 @@ export class LogSnapshot {
     let missing = count;
     if (count === 0) return [];
     for (const file of this.#files(wanted, 'newest first')) {
-      for await (const block of backwards(file, missing, wanted)) {
+      for await (const block of this.#readable(file, backwards(file, missing, wanted))) {
         const lines = block.filter((line) => isWanted(line, wanted)).slice(-missing);
         blocks.unshift(lines);
         missing -= lines.length;
@@ -96,11 +97,21 @@ export class LogSnapshot {
 
   /** All lines that are wanted, from the oldest on. */
   async *lines(wanted: Wanted): AsyncGenerator<readonly LogLine[]> {
-    for (const file of this.#files(wanted, 'oldest first')) yield* forwards(file, wanted);
+    for (const file of this.#files(wanted, 'oldest first')) yield* this.#readable(file, forwards(file, wanted));
   }
 
   close(): void {
     if (this.#current) close(this.#current);
+  }
+
+  /** As far as the disk gives it. */
+  async *#readable({ segment }: Opened, blocks: AsyncGenerator<readonly LogLine[]>): typeof blocks {
+    try {
+      yield* blocks;
+    } catch (error) {
+      // It was removed meanwhile.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#onUnreadable(segment.path, error);
+    }
   }
 
   /** Each is open only until the next is asked for. */
@@ -126,7 +137,7 @@ async function* forwards(
 ): AsyncGenerator<readonly LogLine[]> {
   const from = wanted.since === null ? 0 : times.offsetOf(wanted.since);
   const reader = new LineReader(new LineClock(times, () => earliest), from, wanted.encoding);
-  for await (const chunk of fd === null ? gunzipped(segment.path, from) : fileChunks(fd, from, size)) {
+  for await (const chunk of fd === null ? gunzipped(segment, from) : fileChunks(fd, from, size)) {
     const lines = reader.push(chunk).filter((line) => isWanted(line, wanted));
     if (lines.length > 0) yield lines;
   }
@@ -143,8 +154,8 @@ async function* backwards(file: Opened, count: number, wanted: Wanted): AsyncGen
 /** @returns null for what is gone, or may not be read. */
 function open(segment: Segment, wholeLines: boolean, onUnreadable: OnUnreadable): Opened | null {
   try {
-    const fd = openSync(segment.path, 'r');
-    const { size, ino, birthtimeMs, mtimeMs } = fstatSync(fd);
+    const { fd, stat } = openOwn(segment.path, segment.log);
+    const { size, ino, birthtimeMs, mtimeMs } = stat;
     if (!segment.gz) {
       const earliest = Math.min(birthtimeMs || mtimeMs, segment.rotatedAt ?? Infinity);
       const end = wholeLines ? lineStartOf(fd, size) : size;

@@ -6,7 +6,14 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'no space left on the disk',
   EDQUOT: 'the disk quota is used up',
   EROFS: 'the disk is read-only',
+  EISDIR: 'it is a folder',
+  ENXIO: 'it is a named pipe that nobody reads',
 };
+
+/** @param code of an error, or its message. */
+export function lossReason(code: string): string {
+  return REASONS[code] ?? code;
+}
 
 /** Counts what could not be kept. A line of which a part is lost is lost. */
 export class Loss {
@@ -35,7 +42,7 @@ export class Loss {
 
   begin(code: string, now: number): void {
     this.#since ??= now;
-    this.#reason = REASONS[code] ?? code;
+    this.#reason = lossReason(code);
     this.#retryAt = now + RETRY_MS;
   }
 

@@ -1,6 +1,8 @@
 import { createReadStream, readSync } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { timeInLine } from './line-time.ts';
+import { openOwn } from './own-files.ts';
+import type { Segment } from './segments.ts';
 import type { TimesReader } from './times.ts';
 
 const NEWLINE = 10;
@@ -121,8 +123,8 @@ export function* fileChunks(fd: number, from: number, to: number): Generator<Buf
 }
 
 /** What a compressed file holds, from an offset on. One that ends early gives what there is. */
-export async function* gunzipped(path: string, from: number): AsyncGenerator<Buffer> {
-  const file = createReadStream(path);
+export async function* gunzipped({ path, log }: Segment, from: number): AsyncGenerator<Buffer> {
+  const file = createReadStream('', { fd: openOwn(path, log).fd });
   const stream = createGunzip({ chunkSize: CHUNK_BYTES });
   file.on('error', (error) => stream.destroy(error));
   file.pipe(stream);

@@ -16,7 +16,7 @@ import { openTrusted } from '../protocol/trusted-path.ts';
 import { closeQuietly } from './fifo.ts';
 import { CUT, LONGEST_LINE_BYTES } from './line-splitter.ts';
 import { lineStartOf } from './line-start.ts';
-import { Loss } from './loss.ts';
+import { Loss, lossReason } from './loss.ts';
 import { nextRotation, room, rotatedPath } from './rotation.ts';
 import { TimesWriter, timesPath } from './times.ts';
 
@@ -83,7 +83,7 @@ export class RotatingFile {
     this.#world = world;
     const error = this.#open(world.now());
     if (error !== null && !PASSING.has(codeOf(error))) {
-      throw new Error(`cannot write the log file ${path}: ${codeOf(error)}`, { cause: error });
+      throw new Error(`cannot write the log file ${path}: ${lossReason(codeOf(error))}`, { cause: error });
     }
   }
 

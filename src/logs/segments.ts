@@ -1,6 +1,7 @@
-import { readdirSync, realpathSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { lstatSync, readdirSync, type Stats } from 'node:fs';
+import { lstat, opendir } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
+import { bytesOnDisk, ownFilesOf } from './own-files.ts';
 import { parseRotated } from './rotation.ts';
 
 /** One file of a log: that which is written to, or one that was set aside. */
@@ -13,74 +14,113 @@ export interface Segment {
   readonly gz: boolean;
 }
 
-/** The file that is meant where a path leads through symbolic links. */
-export function realLog(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    return path;
-  }
+export interface SizedSegment extends Segment {
+  readonly bytes: number;
+  /** When it was last written to. */
+  readonly changedAt: number;
 }
 
-/** What was set aside of a log, the oldest first. */
+/** What was set aside of a log, the oldest first: nothing that others have put there. */
 export function rotatedOf(log: string): readonly Segment[] {
-  const name = basename(log);
-  return segmentsIn(dirname(log), namesIn(dirname(log)), (base) => base === name).filter(
-    ({ rotatedAt }) => rotatedAt !== null,
-  );
+  const [folder, name] = [dirname(log), basename(log)];
+  const isOwn = ownFilesOf(log);
+  const found = namesIn(folder)
+    .filter((entry) => entry.startsWith(`${name}.`))
+    .map((entry) => segmentOf(folder, entry))
+    .filter((segment) => segment.log === log && segment.rotatedAt !== null && isOwnAt(segment.path, isOwn));
+  return inOrder(found);
 }
 
-/** All files of the logs that `isLog` tells by their names; each log's the oldest first. */
-export function segmentsIn(
-  folder: string,
-  names: readonly string[],
-  isLog: (name: string) => boolean,
-): readonly Segment[] {
-  const there = new Set(names);
-  const found = names.flatMap((name): Segment[] => {
-    if (isLog(name)) return [{ path: join(folder, name), log: join(folder, name), rotatedAt: null, gz: false }];
-    const rotated = parseRotated(name);
-    if (!rotated || !isLog(rotated.log)) return [];
-    // Just compressed, and not removed yet.
-    if (rotated.gz && there.has(name.slice(0, -'.gz'.length))) return [];
-    const { log, rotatedAt, gz } = rotated;
-    return [{ path: join(folder, name), log: join(folder, log), rotatedAt, gz }];
-  });
-  return found.toSorted((a, b) => (a.rotatedAt ?? Infinity) - (b.rotatedAt ?? Infinity));
-}
-
-/** What folders hold, each read once: for one look through the logs of many apps. */
+/** The files of some logs, each folder read once: for one look through the logs of many apps. */
 export class LogFolders {
-  readonly #folders = new Map<string, Promise<ReadonlyMap<string, readonly Segment[]>>>();
+  readonly #logs: ReadonlySet<string>;
+  readonly #folders = new Map<string, Promise<ReadonlyMap<string, readonly SizedSegment[]>>>();
+
+  /** @param logs that may be asked for: a folder may hold very many other files. */
+  constructor(logs: Iterable<string>) {
+    this.#logs = new Set(logs);
+  }
 
   /** All files of a log and of those of its instances, which may be gone. None where the folder cannot be read. */
-  async segmentsOf(log: string): Promise<readonly Segment[]> {
+  async segmentsOf(log: string): Promise<readonly SizedSegment[]> {
     const folder = dirname(log);
-    const known = this.#folders.get(folder) ?? indexOf(folder);
+    const known = this.#folders.get(folder) ?? indexOf(folder, (each) => this.#keysOf(each));
     this.#folders.set(folder, known);
-    return (await known).get(basename(log)) ?? [];
+    return (await known).get(log) ?? [];
+  }
+
+  #keysOf({ log }: Segment): readonly string[] {
+    return [log, sharedPathOf(log)].filter((path) => path !== null && this.#logs.has(path)) as string[];
   }
 }
 
-async function indexOf(folder: string): Promise<ReadonlyMap<string, readonly Segment[]>> {
-  const index = new Map<string, Segment[]>();
-  const names = await readdir(folder).catch(() => []);
-  for (const segment of segmentsIn(folder, names, (name) => parseRotated(name) === null)) {
-    const name = basename(segment.log);
-    for (const key of [name, sharedNameOf(name)]) {
-      const segments = index.get(key ?? '');
-      if (segments) segments.push(segment);
-      else if (key !== null) index.set(key, [segment]);
+/** All logs of a folder that end in `.log`, with what was set aside of them. */
+export async function logsIn(folder: string): Promise<readonly SizedSegment[]> {
+  const all = await indexOf(folder, ({ log }) => (log.endsWith('.log') ? [''] : []));
+  return all.get('') ?? [];
+}
+
+/**
+ * @param keysOf by what a file is found.
+ * @returns what is found by each key, a log's oldest first.
+ */
+async function indexOf(
+  folder: string,
+  keysOf: (segment: Segment) => readonly string[],
+): Promise<ReadonlyMap<string, readonly SizedSegment[]>> {
+  const index = new Map<string, SizedSegment[]>();
+  const owners = new Map<string, (stat: Stats) => boolean>();
+  try {
+    for await (const { name } of await opendir(folder, { bufferSize: 256 })) {
+      const segment = segmentOf(folder, name);
+      const keys = keysOf(segment);
+      if (keys.length === 0) continue;
+      const stat = await lstat(segment.path).catch(() => null);
+      const isOwn = owners.get(segment.log) ?? ownFilesOf(segment.log);
+      owners.set(segment.log, isOwn);
+      if (stat === null || !isOwn(stat)) continue;
+      const sized = { ...segment, bytes: bytesOnDisk(stat), changedAt: stat.mtimeMs };
+      for (const key of keys) {
+        const segments = index.get(key);
+        if (segments) segments.push(sized);
+        else index.set(key, [sized]);
+      }
     }
+  } catch {
+    // What cannot be read holds nothing that could be removed.
   }
+  for (const [key, segments] of index) index.set(key, inOrder(segments));
   return index;
 }
 
+function segmentOf(folder: string, name: string): Segment {
+  const { log, rotatedAt, gz } = parseRotated(name) ?? { log: name, rotatedAt: null, gz: false };
+  return { path: join(folder, name), log: join(folder, log), rotatedAt, gz };
+}
+
+function inOrder<Each extends Segment>(segments: readonly Each[]): Each[] {
+  const there = new Set(segments.map(({ path }) => path));
+  return (
+    segments
+      // Just compressed, and not removed yet.
+      .filter(({ path, gz }) => !gz || !there.has(path.slice(0, -'.gz'.length)))
+      .toSorted((a, b) => (a.rotatedAt ?? Infinity) - (b.rotatedAt ?? Infinity))
+  );
+}
+
 /** `api-out-3.log` is that of an instance of `api-out.log`; see domain/log-paths.ts. */
-function sharedNameOf(name: string): string | null {
-  const extension = extname(name);
-  const [, stem] = /^(.*)-\d+$/s.exec(name.slice(0, name.length - extension.length)) ?? [];
+function sharedPathOf(log: string): string | null {
+  const extension = extname(log);
+  const [, stem] = /^(.*)-\d+$/s.exec(log.slice(0, log.length - extension.length)) ?? [];
   return stem === undefined ? null : stem + extension;
+}
+
+function isOwnAt(path: string, isOwn: (stat: Stats) => boolean): boolean {
+  try {
+    return isOwn(lstatSync(path));
+  } catch {
+    return false;
+  }
 }
 
 function namesIn(folder: string): readonly string[] {

@@ -1,6 +1,7 @@
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { openTrusted } from '../protocol/trusted-path.ts';
+import { openOwn } from './own-files.ts';
 
 const { O_APPEND, O_CREAT, O_RDWR } = constants;
 
@@ -39,6 +40,7 @@ export class TimesWriter {
   constructor(path: string, inode: number, size: number, appUid: number | null) {
     try {
       this.#fd = openTrusted(timesPath(path), O_RDWR | O_APPEND | O_CREAT, appUid);
+      if (!fstatSync(this.#fd).isFile()) throw new Error('others have put something there');
       const last = size > 0 ? lastRecord(this.#fd, inode) : null;
       if (last && last.offset < size) {
         this.#records = last.count;
@@ -117,7 +119,7 @@ function countRecords(fd: number): number {
 function openTimes(path: string, inode: number | null): number | null {
   let fd: number;
   try {
-    fd = openSync(timesPath(path), 'r');
+    fd = openOwn(timesPath(path), path).fd;
   } catch {
     return null;
   }

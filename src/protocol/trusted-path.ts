@@ -37,8 +37,8 @@ export function trustedPath(path: string, appUid: number | null): string {
 }
 
 /**
- * Opens a file that a user has named; neither a named pipe nor a stranger's file in a folder where everybody may write
- * can make it wait or take what is written.
+ * Opens a file that a user has named. Where others may write too, a named pipe cannot make it wait, a stranger's file
+ * cannot take what is written, and a second name (a hard link) cannot have it written to a file that is elsewhere.
  * @throws Error of the system, or one that says why the file is not trusted.
  */
 export function openTrusted(path: string, flags: number, appUid: number | null): number {
@@ -46,11 +46,19 @@ export function openTrusted(path: string, flags: number, appUid: number | null):
   const real = trustedPath(path, appUid);
   const inProc = real.startsWith('/proc/');
   const fd = openSync(real, flags | O_NONBLOCK | (inProc ? 0 : O_NOFOLLOW), 0o600);
-  const { uid } = fstatSync(fd);
-  const folder = lookAt(dirname(real));
-  if (inProc || isOwn(uid) || !folder || (folder.mode & WORLD_WRITABLE) === 0) return fd;
+  const folder = inProc ? null : lookAt(dirname(real));
+  const problem = folder && strangeness(fstatSync(fd), folder);
+  if (problem === null) return fd;
   closeSync(fd);
-  throw new Error(`${real} is a file of user ${uid} in a folder where everybody may write`);
+  throw new Error(`${real} is ${problem}`);
+}
+
+/** @returns why a file is not trusted in this folder. */
+function strangeness(file: Stats, folder: Stats): string | null {
+  const isOpen = (folder.mode & WORLD_WRITABLE) !== 0;
+  if (isOpen && !isOwn(file.uid)) return `a file of user ${file.uid} in a folder where everybody may write`;
+  if (!file.isFile() || file.nlink === 1 || (!isOpen && isOwn(folder.uid))) return null;
+  return `a file with other names (hard links) in a folder where others may write`;
 }
 
 function isTrusted(link: Stats, folder: Stats | null, appUid: number | null): boolean {

@@ -18,9 +18,9 @@ const NOW = Date.now();
 function kept(t: TestContext, rotation: Partial<RotationSpec>) {
   const folder = tempFolder(t);
   const paths = { out: join(folder, 'api-out.log'), error: join(folder, 'api-error.log') };
-  const { logs } = appSpec({ logs: { ...paths, rotation: { ...NO_ROTATION, ...rotation } } });
+  const app = appSpec({ logs: { ...paths, rotation: { ...NO_ROTATION, ...rotation } } });
   const compressor = new Compressor();
-  const keeper = new LogKeeper(logs, compressor, () => NOW);
+  const keeper = new LogKeeper(app, compressor, () => NOW);
   t.after(() => {
     keeper.close();
     compressor.close();
@@ -36,7 +36,7 @@ function kept(t: TestContext, rotation: Partial<RotationSpec>) {
     for (const deadline = Date.now() + 10_000; !holds() && Date.now() < deadline; ) await sleep(5);
     assert.ok(holds(), readdirSync(folder).join(' '));
   };
-  return { folder, keeper, logs, put, until, there: () => readdirSync(folder).filter((name) => !name.startsWith('.')) };
+  return { folder, keeper, app, put, until, there: () => readdirSync(folder).filter((name) => !name.startsWith('.')) };
 }
 
 const MINUTE = 60_000;
@@ -52,7 +52,7 @@ describe('LogKeeper', () => {
       put('api-outer.log', 8 * MINUTE),
       put('api-out-x.log', 9 * MINUTE),
     ];
-    keeper.run();
+    void keeper.run();
     await until(() => old.every((path) => !existsSync(path) && !existsSync(timesPath(path))));
     for (const path of [...recent, ...others]) assert.ok(existsSync(path), path);
     assert.equal(there().length, recent.length + others.length + 1);
@@ -63,7 +63,7 @@ describe('LogKeeper', () => {
     const { keeper, put, until } = kept(t, { compress: true });
     const text = 'line\n'.repeat(100_000);
     const path = put('api-out.log', MINUTE, text);
-    keeper.run();
+    void keeper.run();
     await until(() => !existsSync(path));
     assert.equal(gunzipSync(readFileSync(`${path}.gz`)).toString(), text);
     assert.ok(existsSync(timesPath(path)), 'its times stay');
@@ -73,7 +73,7 @@ describe('LogKeeper', () => {
   test('leaves what was set aside just now, as others may still write to it', async (t) => {
     const { keeper, put, until, there } = kept(t, { compress: true });
     const [old, fresh] = [put('api-out.log', MINUTE), put('api-out.log', 1000)];
-    keeper.run();
+    void keeper.run();
     await until(() => !existsSync(old));
     assert.ok(existsSync(fresh));
     assert.equal(there().length, 2);
@@ -82,22 +82,28 @@ describe('LogKeeper', () => {
 
 describe('the logs of all apps', () => {
   test('are trimmed to the smallest limit, those of apps that are gone too', async (t) => {
-    const { folder, logs, put } = kept(t, { maxTotalAllBytes: 100 });
+    const { folder, app, put } = kept(t, { maxTotalAllBytes: 130 });
     const size = 'x'.repeat(40);
     put('api-out.log', null, size);
-    const files = [3, 2, 1].map((age) => put(age === 2 ? 'gone-out.log' : 'api-out.log', age * MINUTE, size));
-    const other = { ...logs, rotation: { ...logs.rotation, maxTotalAllBytes: 1000 } };
+    const files = [4, 3, 2, 1].map((age) => put(age === 4 ? 'gone-out.log' : 'api-out.log', age * MINUTE, size));
+    const { logs } = app;
+    const other = { ...app, logs: { ...logs, rotation: { ...logs.rotation, maxTotalAllBytes: 1000 } } };
     await trimLogs(folder, [other]);
     assert.ok(files.every((path) => existsSync(path)));
-    await trimLogs(folder, [other, logs]);
+    await trimLogs(folder, [other, app]);
+    // The oldest is of an app that holds less than its share.
     assert.deepEqual(
       files.map((path) => existsSync(path)),
-      [false, false, true],
+      [true, false, false, true],
     );
   });
 
   test('are emptied with what was set aside of them', (t) => {
-    const { put, there, logs } = kept(t, {});
+    const {
+      put,
+      there,
+      app: { logs },
+    } = kept(t, {});
     const path = put('api-out.log', null);
     put('api-out.log', MINUTE);
     put('other.log', MINUTE);

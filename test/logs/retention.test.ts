@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { expired, type SizedSegment } from '../../src/logs/retention.ts';
+import { expired, fairShare } from '../../src/logs/retention.ts';
+import type { SizedSegment } from '../../src/logs/segments.ts';
 
 const NOW = 1_000_000;
 type Limits = Parameters<typeof expired>[1];
@@ -12,6 +13,7 @@ const segment = (log: string, age: number | null, bytes = 10): SizedSegment => (
   rotatedAt: age === null ? null : NOW - age,
   gz: false,
   bytes,
+  changedAt: NOW - (age ?? 0),
 });
 const all = [segment('a', null, 5), ...[1, 2, 3, 4].map((age) => segment('a', age)), segment('b', 2), segment('b', 9)];
 const removed = (limits: Partial<Limits>) =>
@@ -35,4 +37,18 @@ describe('expired', () => {
   test('what is removed for another reason does not count', () => {
     assert.deepEqual(removed({ retain: 1, maxTotalBytes: 25 }), ['a.2', 'a.3', 'a.4', 'b.9']);
   });
+});
+
+test('a file whose name tells a time to come is as old as its last change', () => {
+  const future = { ...segment('a', -1e9), changedAt: NOW - 5 };
+  assert.deepEqual(expired([future], { ...NO_LIMITS, maxAgeMs: 4 }, NOW), [future]);
+  assert.deepEqual(expired([future], { ...NO_LIMITS, maxAgeMs: 5 }, NOW), []);
+});
+
+test('of what all may hold, those that hold most give, and who holds less than an equal share gives nothing', () => {
+  assert.equal(fairShare([], 10), Infinity);
+  assert.equal(fairShare([4, 6], 10), Infinity);
+  assert.equal(fairShare([4, 7], 10), 6);
+  assert.equal(fairShare([1e9, 2, 3], 10), 5);
+  assert.equal(fairShare([9, 9, 9], 9), 3);
 });
