@@ -15,6 +15,7 @@ import {
   type IpcEnvelope,
   type ToApp,
 } from '../protocol/ipc.ts';
+import { watchAnswers } from './answers.ts';
 import { Connections } from './connections.ts';
 import { Drain } from './drain.ts';
 import { watchStart } from './settle.ts';
@@ -142,6 +143,8 @@ function install(): void {
         return drain?.end();
       case 'ping':
         return send({ kind: 'pong' });
+      case 'watch-answers':
+        return watchAnswers(body.ms, (status) => send({ kind: 'answered', status }));
       case 'socket':
       case 'accept':
       case 'also-socket':

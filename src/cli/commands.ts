@@ -1,6 +1,7 @@
 import { CANARY } from './canary.ts';
-import { type Command, HIDDEN, JSON_OUTPUT, type Option } from './command.ts';
+import { type Command, JSON_OUTPUT, type Option } from './command.ts';
 import { LOOKING_COMMANDS } from './looking-commands.ts';
+import { START_OPTIONS } from './start-options.ts';
 
 const UPDATE_ENV: Option = ['-a, --update-env', "take over this shell's environment"];
 const ENVIRONMENT: Option = ['--env <name>', 'use the env_<name> block of the ecosystem file'];
@@ -9,67 +10,6 @@ const TARGETS = '<targets...>';
 const TARGETS_HELP =
   'A target is a name, an id, a namespace, namespace/name, all, /regex/ on names, or an ecosystem file.';
 const FROM_FILE: readonly Option[] = [UPDATE_ENV, ENVIRONMENT, ONLY, JSON_OUTPUT];
-
-/** The options of an app, as flags; cli/start-flags.ts maps them to options of an ecosystem file. */
-const START_OPTIONS: readonly Option[] = [
-  ['-n, --name <name>', 'name of the app'],
-  ['--namespace <name>', 'namespace of the app'],
-  ['-i, --instances <count>', 'how many; of a Node.js app: as a cluster. 0 or max: one a CPU, -1: CPUs less one'],
-  ['--interpreter <program>', 'what runs the script: a name on PATH, a path, or none'],
-  ['--interpreter-args <args>', 'arguments of the interpreter'],
-  ['--node-args <args>', 'the same'],
-  ['--cwd <folder>', 'working directory'],
-  ['-o, --output <file>', 'file for stdout'],
-  ['-e, --error <file>', 'file for stderr'],
-  ['-l, --log [file]', 'file for both'],
-  ['--merge-logs', 'all instances into one file'],
-  ['--disable-logs', 'keep no logs'],
-  ['--time', 'begin each line of the logs with the time'],
-  ['--log-date-format <format>', 'the same, in this format, such as "DD.MM. HH:mm:ss.SSS"'],
-  ['--log-type <type>', 'json: one object a line'],
-  ['--log-max-size <size>', 'set a log aside when it gets larger (20M; 0 for never)'],
-  ['--log-rotate-interval <when>', 'and hourly, daily, weekly or monthly'],
-  ['--log-retain <count>', 'how many of those are kept of each log (10; or all)'],
-  ['--log-max-age <time>', 'for how long they are kept, such as 30d'],
-  ['--log-max-total <size>', 'how much the logs of the app may take together (1G)'],
-  ['--log-max-total-all <size>', 'how much the logs of all apps may take together (5G)'],
-  ['--no-log-compress', 'do not gzip them'],
-  ['--log-mode <mode>', 'non-blocking: never let the app wait for a slow disk, drop and count lines instead'],
-  ['--log-max-buffer-size <size>', 'how much may wait for the disk then (1M)'],
-  ['--log-journald', "also to the system's journal"],
-  ['--log-syslog [server]', 'also to syslog, here or at udp://host:port or tcp://host:port'],
-  ['--filter-env <prefixes...>', 'variables of this shell that the app does not get'],
-  ['-p, --pid <file>', 'file for the pid; {id} in it becomes the id'],
-  ['-k, --kill-timeout <ms>', 'time between asking to stop and SIGKILL'],
-  ['--kill-signal <signal>', 'the signal that asks to stop'],
-  ['--shutdown-with-message', "ask by process message 'shutdown' in fork mode too"],
-  ['--listen-timeout <ms>', 'time to get ready'],
-  ['--wait-ready', "ready is when the app calls process.send('ready')"],
-  ['--min-uptime <ms>', 'a run that ends sooner is unstable'],
-  ['--max-restarts <count>', 'unstable runs in a row, then it is errored'],
-  ['--restart-delay <ms>', 'wait before a restart'],
-  ['--exp-backoff-restart-delay <ms>', 'first wait, growing with each restart'],
-  ['--stop-exit-codes <codes...>', 'exit codes that mean done'],
-  ['--no-autorestart', 'do not start it again when it ends'],
-  ['--no-autostart', 'only register it'],
-  ['--no-treekill', 'stop only the main process, not its children'],
-  ['--increment-var <name>', 'a variable that grows by one for each instance'],
-  ['-u, --user <user>', 'run as this user (needs root)'],
-  ['--uid <user>', 'the same'],
-  ['--gid <group>', 'run as this group (needs root)'],
-  // Of pm2, without meaning here.
-  ...[
-    '--no-pmx',
-    '--no-automation',
-    '--no-vizion',
-    '--source-map-support',
-    '--disable-source-map-support',
-    '--no-daemon',
-  ].map((flag): Option => [flag, HIDDEN]),
-  ['--max-memory-restart <size>', 'replace an instance that holds more memory than this, such as 300M'],
-  ['-c, --cron-restart <pattern>', 'replace all instances at these times, such as "0 4 * * *"'],
-  ['-w, --watch [paths]', 'not supported yet'],
-];
 
 const BOOT_OPTIONS: readonly Option[] = [
   ['-u, --user <user>', 'whose upkeep it is'],

@@ -1,4 +1,4 @@
-import { type ReadApp, readApp } from '../config/read-app.ts';
+import { type ReadApp, readApp, show } from '../config/read-app.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { Options } from './command.ts';
 
@@ -23,13 +23,20 @@ const OF_THE_COMMAND: ReadonlySet<string> = new Set(
 /** Flags such as --no-autorestart: true unless given. */
 const ON_BY_DEFAULT: ReadonlySet<string> = new Set(['autorestart', 'autostart', 'treekill', 'logCompress']);
 
+/** What a shell gives of an option that is no text. */
+const FROM_TEXT: Readonly<Record<string, (given: unknown, flag: string) => unknown>> = {
+  stop_exit_codes: (given) => (Array.isArray(given) ? given.join(',') : given),
+  readiness: fromJson,
+  liveness: fromJson,
+};
+
 /** The options of an app that the flags of `start` give. */
 export function readFlags(flags: Options, script: string, args: readonly string[]): ReadApp {
   const raw: Record<string, unknown> = { script };
   if (args.length > 0) raw['args'] = args;
   for (const flag of appFlags(flags)) {
     const [key, value] = [keyOf(flag), flags[flag]];
-    raw[key] = Array.isArray(value) && key === 'stop_exit_codes' ? value.join(',') : value;
+    raw[key] = FROM_TEXT[key]?.(value, flag) ?? value;
   }
   return namingFlags(flags, () => readApp(raw, FLAGS));
 }
@@ -56,6 +63,16 @@ function appFlags(flags: Options): readonly string[] {
   return Object.entries(flags)
     .filter(([flag, value]) => !OF_THE_COMMAND.has(flag) && !(ON_BY_DEFAULT.has(flag) && value === true))
     .map(([flag]) => flag);
+}
+
+/** @throws UpkeepError USAGE for what is none. */
+function fromJson(given: unknown, flag: string): unknown {
+  try {
+    return JSON.parse(String(given));
+  } catch {
+    const text = `${inWords(flag)}: expected JSON, such as '{"http": "/healthz"}', got ${show(given)}`;
+    throw new UpkeepError('USAGE', text, { hint: 'docs/configuration.md lists its keys' });
+  }
 }
 
 function keyOf(flag: string): string {

@@ -32,6 +32,8 @@ export function step(instance: Instance, event: InstanceEvent, now: number): Ste
       return onRestart(instance, event, now);
     case 'reset':
       return to({ ...instance, restarts: 0, history: FRESH_HISTORY }, instance.state);
+    case 'took-over':
+      return to({ ...instance, trial: false }, instance.state);
     case 'spawned':
       return onSpawned(instance, event.pid);
     case 'spawn-failed':
@@ -407,7 +409,7 @@ function spawn(instance: Instance, now: number): Step {
 }
 
 function online(instance: Instance, pid: number, since: number): Step {
-  return to({ ...instance, trial: false }, { kind: 'online', pid, since });
+  return to(instance, { kind: 'online', pid, since });
 }
 
 /** The one place where a state is assigned. */

@@ -13,7 +13,7 @@ export interface Instance {
   /** Restarts of any kind since the app was added or reset. */
   readonly restarts: number;
   readonly lastExit: LastExit | null;
-  /** A trial instance is meant to replace another one: it gets one run, and fails for good if that does not get ready. */
+  /** It is meant to replace another one: until it has taken over it gets one run, and what ends that ends it for good. */
   readonly trial: boolean;
 }
 
@@ -90,6 +90,8 @@ export type InstanceEvent =
   | { readonly kind: 'stop'; readonly how: StopHow; readonly why?: string | undefined }
   | { readonly kind: 'restart'; readonly how: StopHow; readonly why?: string | undefined }
   | { readonly kind: 'reset' }
+  /** It replaces the one that it was meant to. */
+  | { readonly kind: 'took-over' }
   | { readonly kind: 'spawned'; readonly pid: number }
   /** `short`: for want of something that others hold, as of memory. */
   | { readonly kind: 'spawn-failed'; readonly reason: string; readonly short?: boolean }

@@ -1,14 +1,15 @@
 /**
  * Replaces instances, as a pure machine: new ones are started beside the old ones, and only when a new one is ready is
  * its old one drained; or, as far as instances may be unavailable, an old one goes first and its new one takes its
- * place. The first new one that fails ends the rollout; what is old stays.
+ * place. The first new one is on trial: no other is begun until it is ready, which whoever drives this says when the trial
+ * is over. One that fails, then or later, ends the rollout; what is old stays.
  *
  * Drains overlap with the next starts, so that the time for N instances grows with start-up and not with drains.
  */
 export interface Rollout {
   readonly limits: RolloutLimits;
-  /** The first new instance must be ready before any other is begun. */
-  readonly canary: boolean;
+  /** The first new instance is not ready yet: it is alone until it is. */
+  readonly onTrial: boolean;
   /** Ids still to be replaced, in order. */
   readonly waiting: readonly number[];
   /** Whose new instance starts beside the old one. */
@@ -53,9 +54,9 @@ export interface RolloutStep {
   readonly effects: readonly RolloutEffect[];
 }
 
-export function beginRollout(ids: readonly number[], limits: RolloutLimits, canary = false): RolloutStep {
+export function beginRollout(ids: readonly number[], limits: RolloutLimits): RolloutStep {
   const none = { starting: [], inPlace: [], draining: [], done: [], failure: null };
-  return startMore({ limits, canary, waiting: ids, ...none }, []);
+  return startMore({ limits, onTrial: true, waiting: ids, ...none }, []);
 }
 
 export function isOver({ waiting, starting, inPlace, draining, failure }: Rollout): boolean {
@@ -67,7 +68,7 @@ export function stepRollout(rollout: Rollout, event: RolloutEvent): RolloutStep 
   switch (event.kind) {
     case 'ready': {
       const { id } = event;
-      const next = { ...rollout, canary: false };
+      const next = { ...rollout, onTrial: false };
       if (rollout.starting.includes(id)) {
         const { starting, draining } = rollout;
         return startMore({ ...next, starting: without(starting, id), draining: [...draining, id] }, [
@@ -101,9 +102,9 @@ function fail(rollout: Rollout, failure: RolloutFailure): RolloutStep {
 }
 
 function startMore(rollout: Rollout, effects: readonly RolloutEffect[]): RolloutStep {
-  const { limits, canary, starting, inPlace } = rollout;
+  const { limits, onTrial, starting, inPlace } = rollout;
   const [id, ...waiting] = rollout.waiting;
-  if (id === undefined || rollout.failure || (canary && starting.length + inPlace.length > 0)) {
+  if (id === undefined || rollout.failure || (onTrial && starting.length + inPlace.length > 0)) {
     return { rollout, effects };
   }
   if (starting.length < limits.maxSurge) {

@@ -170,6 +170,7 @@ function watch(
       case 'drained':
       case 'want-signal':
       case 'pong':
+      case 'answered':
         return emit?.(event);
     }
   };
@@ -184,6 +185,7 @@ function watch(
     endDrain: () => tell({ kind: 'end-drain' }),
     admit: () => sockets?.admit(),
     ping: () => tell({ kind: 'ping' }),
+    watchAnswers: (ms) => tell({ kind: 'watch-answers', ms }),
     connect: (port) => sockets?.connect(port) ?? connectTo(port ?? firstAddress),
     signal: (signal, wholeTree) => {
       if (wholeTree) tree?.signal(signal);

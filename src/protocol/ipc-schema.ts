@@ -24,6 +24,7 @@ const fromApp: v.GenericSchema<unknown, FromApp> = v.variant('kind', [
   v.object({ kind: v.literal('only-streams') }),
   v.object({ kind: v.literal('drained') }),
   v.object({ kind: v.literal('pong') }),
+  v.object({ kind: v.literal('answered'), status: count }),
   v.object({ kind: v.literal('attach'), token: text }),
   v.object({ kind: v.literal('exiting'), code: v.pipe(v.number(), v.integer()) }),
   v.object({ kind: v.literal('no-more-sockets') }),

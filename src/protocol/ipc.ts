@@ -27,6 +27,8 @@ export type FromApp =
   | { readonly kind: 'want-signal' }
   /** The answer to `ping`. */
   | { readonly kind: 'pong' }
+  /** The status of an answer to an HTTP request, after `watch-answers`. */
+  | { readonly kind: 'answered'; readonly status: number }
   /** The first word on a new channel, after the supervisor before was gone. docs/adoption.md tells the story. */
   | { readonly kind: 'attach'; readonly token: string }
   /** It is about to end: a supervisor that is not its parent is told by nobody else. */
@@ -83,6 +85,8 @@ export type ToApp =
   | ({ readonly kind: 'identity' } & Identity)
   /** Does its event loop turn? */
   | { readonly kind: 'ping' }
+  /** It is on trial for so long: how does it answer? */
+  | { readonly kind: 'watch-answers'; readonly ms: number }
   | ToSockets;
 
 export type ToSockets =

@@ -162,6 +162,7 @@ export class ManagedApp {
     if (!place.candidate) throw new Error(`instance ${id} has no candidate`);
     place.current = place.candidate;
     place.candidate = null;
+    place.current.send({ kind: 'took-over' });
     this.#retire(place, old);
     this.#onChange(id);
     return old;

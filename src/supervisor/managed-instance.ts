@@ -13,6 +13,7 @@ import { instanceEnv } from '../domain/instance-env.ts';
 import { resume, step } from '../domain/instance-step.ts';
 import type { Exit } from '../domain/restart-policy.ts';
 import { shortageOf } from '../domain/shortage.ts';
+import { type Answers, addAnswer, NO_ANSWERS, type TrialSight } from '../domain/trial.ts';
 import type { AppError } from '../protocol/ipc.ts';
 import type { LostLines, Slot } from '../protocol/messages.ts';
 import { HealthWatch, type Illness, poll, type Sign } from './health-watch.ts';
@@ -66,6 +67,9 @@ export class ManagedInstance {
   #busy = false;
   #failures = 0;
   #listens: string[] = [];
+  /** Since they are watched; null while they are not. */
+  #answers: Answers | null = null;
+  #settled = false;
   #uncaught: AppError | null = null;
   #lastWords: LastWords | null = null;
   #pidFile: string | null = null;
@@ -159,6 +163,17 @@ export class ManagedInstance {
   /** Addresses that the running process listens on. */
   get listens(): readonly string[] {
     return this.#listens;
+  }
+
+  /** How it does on trial. */
+  get sight(): TrialSight {
+    return { settled: this.#settled, answers: this.#answers ?? NO_ANSWERS };
+  }
+
+  /** It is on trial for so long at most. */
+  watchAnswers(ms: number): void {
+    this.#answers = NO_ANSWERS;
+    this.#process?.watchAnswers(ms);
   }
 
   /** Why it is not well; null while it is, or does not run. */
@@ -287,6 +302,8 @@ export class ManagedInstance {
     this.#process = null;
     this.#run = null;
     this.#listens = [];
+    this.#settled = false;
+    this.#answers = null;
     this.#uncaught = null;
     this.#takeNextSpec();
     try {
@@ -336,6 +353,8 @@ export class ManagedInstance {
         return this.send({ kind: 'listening' });
       case 'pong':
         return this.#health?.pong();
+      case 'answered':
+        return this.#answered(event.status);
       case 'want-signal':
         return this.#process?.signal(this.#spec.stop.signal, this.#spec.stop.treekill);
       case 'uncaught':
@@ -353,8 +372,10 @@ export class ManagedInstance {
         this.#lastWords = NO_WORDS;
         this.#removePidFile();
         return this.send(event);
-      case 'main-ran':
       case 'settled':
+        this.#settled = true;
+        return this.send(event);
+      case 'main-ran':
       case 'ready':
       case 'probed':
       case 'only-streams':
@@ -362,6 +383,12 @@ export class ManagedInstance {
       case 'tree-gone':
         return this.send(event);
     }
+  }
+
+  #answered(status: number): void {
+    const before = this.#answers;
+    this.#answers = before && addAnswer(before, status);
+    if (this.#answers !== before) this.#tell();
   }
 
   /** While it starts: until its probe is answered well. */

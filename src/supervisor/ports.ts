@@ -102,6 +102,8 @@ export interface RunningProcess {
   readonly admit: () => void;
   /** Asks its event loop for a `pong`. */
   readonly ping: () => void;
+  /** Asks for `answered`, for that long. */
+  readonly watchAnswers: (ms: number) => void;
   /** A connection to this very process, whichever others listen on the same port; null: its first port. */
   readonly connect: (port: number | null) => Promise<Socket>;
   /** Signals the main process, or its whole tree. A process that is gone is no error. */
@@ -121,6 +123,7 @@ export type ProcessEvent =
   | { readonly kind: 'ready' }
   | { readonly kind: 'probed' }
   | { readonly kind: 'pong' }
+  | { readonly kind: 'answered'; readonly status: number }
   | { readonly kind: 'only-streams' }
   | { readonly kind: 'drained' }
   | { readonly kind: 'want-signal' }

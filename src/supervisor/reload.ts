@@ -1,5 +1,6 @@
 import { START_DEADLINE_MS } from '../domain/app-spec.ts';
 import { beginRollout, isOver, type RolloutEvent, type RolloutStep, stepRollout } from '../domain/rollout.ts';
+import { passesEarly, trialTimes, whyNotPassed } from '../domain/trial.ts';
 import type { AppRecord, Outcome } from '../protocol/messages.ts';
 import { explainFailure, type Role } from './explain.ts';
 import type { ManagedApp } from './managed-app.ts';
@@ -20,6 +21,8 @@ export interface Reload {
 export interface ReloadOptions {
   /** The first new instance is watched for this long before the others follow; 0 for no canary. */
   readonly canaryMs: number;
+  /** A new one of the build that runs already, in place of one that is not well, is not put on trial. */
+  readonly sameBuild?: boolean;
   /** Of a replacement: what is told as the reason why the old ones end. */
   readonly why?: string | undefined;
   /** The old ones answer nothing: they are not given the time to finish. */
@@ -79,6 +82,12 @@ export function reload(
   return { outcomes: run(), abort };
 }
 
+/** Of the watch on an instance that was ready. */
+type Verdict = 'passed' | 'fell over' | { readonly reason: string };
+
+/** Of one that stayed up, and did not pass for another reason. */
+const ALL_THE_SAME = 'with `min_ready: 1s` it need only stay up';
+
 /** Drives one rollout machine over an app. */
 class RolloutRun {
   readonly #ports: Ports;
@@ -100,7 +109,7 @@ class RolloutRun {
     this.#record = record;
     this.#ids = ids;
     this.#options = options;
-    this.#step = beginRollout(ids, record.spec.rollout, options.canaryMs > 0);
+    this.#step = beginRollout(ids, record.spec.rollout);
     this.#over = new Promise((resolve) => {
       this.#resolveOver = resolve;
     });
@@ -143,7 +152,7 @@ class RolloutRun {
   }
 
   async #spawn(id: number): Promise<void> {
-    const isCanary = this.#step.rollout.canary && this.#options.canaryMs > 0;
+    const isCanary = this.#step.rollout.onTrial && this.#options.canaryMs > 0;
     const candidate = this.#app.addCandidate(id, this.#record.spec, isCanary);
     candidate.send({ kind: 'start' });
     const limitMs = START_DEADLINE_MS * 2 + this.#record.spec.ready.listenTimeoutMs;
@@ -159,19 +168,30 @@ class RolloutRun {
     );
     // Called off meanwhile: a failure is not the candidate's.
     const isWanted = (): boolean => this.#step.rollout.starting.includes(id);
-    if (ready && (await this.#staysUp(candidate, isWanted))) return this.handle({ kind: 'ready', id });
-    if (isWanted()) this.#fail(id, candidate, 'trial', this.#consequence());
+    const verdict = ready ? await this.#prove(candidate, isWanted) : 'fell over';
+    if (verdict === 'passed') return this.handle({ kind: 'ready', id });
+    if (isWanted()) this.#fail(id, candidate, verdict, 'trial', this.#consequence());
   }
 
-  /** Watches an instance that is ready, for min_ready and as a canary. */
-  async #staysUp(fresh: ManagedInstance, isWanted: () => boolean): Promise<boolean> {
-    const watchMs = Math.max(
-      this.#record.spec.rollout.minReadyMs,
-      this.#step.rollout.canary ? this.#options.canaryMs : 0,
-    );
-    if (watchMs === 0) return true;
-    const gone = (): true | null => (fresh.instance.state.kind === 'online' && isWanted() ? null : true);
-    return (await watchUntil(this.#ports, fresh, gone, watchMs)) === null;
+  /** Watches an instance that is ready: for min_ready, else the first one for its trial; and as a canary. */
+  async #prove(fresh: ManagedInstance, isWanted: () => boolean): Promise<Verdict> {
+    const onTrial = this.#step.rollout.onTrial && !this.#options.sameBuild;
+    const { minReadyMs } = this.#record.spec.rollout;
+    const canaryMs = onTrial ? this.#options.canaryMs : 0;
+    const fell = (): Verdict | null => (fresh.instance.state.kind === 'online' && isWanted() ? null : 'fell over');
+    if (minReadyMs > 0 || !onTrial) {
+      const watchMs = Math.max(minReadyMs, canaryMs);
+      return (watchMs > 0 ? await watchUntil(this.#ports, fresh, fell, watchMs) : fell()) ?? 'passed';
+    }
+    const { leastMs, mostMs } = trialTimes(canaryMs);
+    fresh.watchAnswers(mostMs);
+    const early = await watchUntil(this.#ports, fresh, fell, leastMs);
+    if (early !== null) return early;
+    const passes = (): Verdict | null => fell() ?? (passesEarly(fresh.sight) ? 'passed' : null);
+    const verdict = await watchUntil(this.#ports, fresh, passes, mostMs - leastMs);
+    if (verdict !== null) return verdict;
+    const reason = whyNotPassed(fresh.sight.answers);
+    return reason === null ? 'passed' : { reason };
   }
 
   #consequence(): string {
@@ -182,8 +202,17 @@ class RolloutRun {
       : 'what is old serves on';
   }
 
-  #fail(id: number, fresh: ManagedInstance, role: Role, consequence: string): void {
-    const explained = explainFailure(fresh, this.#ports, role);
+  #fail(
+    id: number,
+    fresh: ManagedInstance,
+    verdict: Exclude<Verdict, 'passed'>,
+    role: Role,
+    consequence: string,
+  ): void {
+    const explained =
+      verdict === 'fell over'
+        ? explainFailure(fresh, this.#ports, role)
+        : { ...verdict, hint: ALL_THE_SAME, stderr: fresh.lastWords.stderr };
     const hint = `${consequence}${explained.hint ? `; ${explained.hint}` : ''}`;
     this.#outcomes.set(id, { ...failedWith(fresh, ''), ...explained, hint, replaced: role === 'replacement' });
     this.handle({ kind: 'failed', id, reason: explained.reason ?? 'did not get ready' });
@@ -197,11 +226,13 @@ class RolloutRun {
     const why = this.#options.why ?? REPLACED;
     const outcome = await bringUp(this.#ports, managed, { kind: 'restart', how: 'covered', why }, 'replacement');
     const isWanted = (): boolean => this.#step.rollout.inPlace.includes(id);
-    if (outcome.ok && (await this.#staysUp(managed, isWanted))) {
+    const verdict = outcome.ok ? await this.#prove(managed, isWanted) : null;
+    if (verdict === 'passed') {
       this.#outcomes.set(id, outcome);
+      this.#watchOver(managed);
       return this.handle({ kind: 'ready', id });
     }
-    if (outcome.ok) return this.#fail(id, managed, 'replacement', 'the others serve on');
+    if (verdict !== null) return this.#fail(id, managed, verdict, 'replacement', 'the others serve on');
     this.#outcomes.set(id, { ...outcome, replaced: true });
     this.handle({ kind: 'failed', id, reason: outcome.reason ?? 'did not get ready' });
   }
@@ -211,25 +242,26 @@ class RolloutRun {
     this.#isMixed = true;
     const fresh = this.#app.current(id);
     const { stuck = false, why = REPLACED } = this.#options;
-    const unwatch = fresh.watch(() => {
-      if (fresh.instance.state.kind !== 'online') this.#fellOver(fresh);
-    });
+    this.#watchOver(fresh);
     const outcome = await takeDown(this.#ports, old, stuck ? 'final' : 'covered', why);
-    // One that was ready and fell over since is no better than one that never got ready.
-    if (fresh.instance.state.kind !== 'online') this.#fellOver(fresh);
-    else this.#outcomes.set(id, outcome.ok ? succeeded(old) : outcome);
-    unwatch();
+    if (!this.#outcomes.has(id)) this.#outcomes.set(id, outcome.ok ? succeeded(old) : outcome);
     this.handle({ kind: 'drained', id });
   }
 
-  #fellOver(fresh: ManagedInstance): void {
+  /** One that took over, and falls over while the rollout runs, is no better than one that never got ready. */
+  #watchOver(fresh: ManagedInstance): void {
     const { id } = fresh.slot;
-    const explained = explainFailure(fresh, this.#ports, 'replacement');
-    if (!this.#outcomes.has(id)) {
+    const check = (): void => {
+      if (fresh.instance.state.kind === 'online') return;
+      unwatch();
+      const explained = explainFailure(fresh, this.#ports, 'replacement');
       const reason = `it was ready, and then failed: ${explained.reason}`;
       this.#outcomes.set(id, { ...failedWith(fresh, ''), ...explained, reason, replaced: true });
-    }
-    this.handle({ kind: 'abort', reason: NOT_TRIED });
+      this.handle({ kind: 'abort', reason: NOT_TRIED });
+    };
+    const unwatch = fresh.watch(check);
+    void this.#over.then(unwatch);
+    check();
   }
 
   async #discard(id: number): Promise<void> {

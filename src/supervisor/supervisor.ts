@@ -190,7 +190,7 @@ export class Supervisor {
       this.#pace.replaced(id, clock.now(), { ok: true, wellMs });
       return;
     }
-    const outcomes = await this.#reload(app, app.record, [id], { canaryMs: 0, why: reason, stuck });
+    const outcomes = await this.#reload(app, app.record, [id], { canaryMs: 0, sameBuild: true, why: reason, stuck });
     this.#pace.replaced(id, clock.now(), { ok: outcomes.every(({ ok }) => ok), wellMs });
   }
 

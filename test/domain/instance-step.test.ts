@@ -602,10 +602,11 @@ describe('what is remembered', () => {
     assert.equal(after(given(stopping({ next: thenStart }), { policy }), exits({ code: 7 })).state.kind, 'starting');
   });
 
-  test('a trial that got ready is an instance like any other', () => {
+  test('a trial has one run until it has taken over, and then is an instance like any other', () => {
     const ready = after(given(ran, { policy: successor, trial: true }), LISTENING);
-    assert.equal(ready.trial, false);
-    assert.equal(after(ready, exits()).state.kind, 'starting');
+    assert.deepEqual([ready.state.kind, ready.trial], ['online', true]);
+    assert.equal(after(ready, exits()).state.kind, 'errored');
+    assert.equal(after(after(ready, { kind: 'took-over' }), exits()).state.kind, 'starting');
   });
 
   test('the backoff grows from crash to crash', () => {

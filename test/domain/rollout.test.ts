@@ -24,7 +24,7 @@ const ONE: RolloutLimits = { maxSurge: 1, maxUnavailable: 0 };
 
 const rollout = (more: Partial<Rollout>): Rollout => ({
   limits: ONE,
-  canary: false,
+  onTrial: false,
   waiting: [],
   starting: [],
   inPlace: [],
@@ -38,13 +38,13 @@ const calledOff = { id: null, reason: 'stopped' };
 
 test('it begins with the first id', () => {
   const { rollout: begun, effects } = beginRollout([3, 1, 2], ONE);
-  assert.deepEqual(begun, rollout({ starting: [3], waiting: [1, 2] }));
+  assert.deepEqual(begun, rollout({ onTrial: true, starting: [3], waiting: [1, 2] }));
   assert.deepEqual(effects, [spawn(3)]);
 });
 
 test('of nothing it is over at once', () => {
   const { rollout: begun, effects } = beginRollout([], ONE);
-  assert.deepEqual([begun, effects, isOver(begun)], [rollout({}), [], true]);
+  assert.deepEqual([begun, effects, isOver(begun)], [rollout({ onTrial: true }), [], true]);
 });
 
 describe('a step', () => {
@@ -111,39 +111,43 @@ describe('a step', () => {
 });
 
 describe('more than one at a time', () => {
-  const begin = (limits: RolloutLimits, canary = false) => beginRollout([1, 2, 3, 4], limits, canary);
+  const begin = (limits: RolloutLimits) => beginRollout([1, 2, 3, 4], limits);
+  /** The first one has passed its trial. */
+  const tried = (limits: RolloutLimits) => stepRollout(begin(limits).rollout, ready(1)).rollout;
 
-  test('as many start beside the old ones as the surge allows', () => {
-    const { rollout: begun, effects } = begin({ maxSurge: 2, maxUnavailable: 0 });
-    assert.deepEqual(effects, [spawn(1), spawn(2)]);
-    assert.deepEqual(stepRollout(begun, ready(2)).effects, [drain(2), spawn(3)]);
-  });
-
-  test('as many go first as may be unavailable', () => {
-    const { rollout: begun, effects } = begin({ maxSurge: 0, maxUnavailable: 1 });
-    assert.deepEqual(effects, [replace(1)]);
-    const next = stepRollout(begun, ready(1));
-    assert.deepEqual([next.effects, next.rollout.done], [[replace(2)], [1]]);
-  });
-
-  test('both ways at once', () => {
-    assert.deepEqual(begin({ maxSurge: 1, maxUnavailable: 2 }).effects, [spawn(1), replace(2), replace(3)]);
-  });
-
-  test('a canary is alone until it is ready', () => {
-    const { rollout: begun, effects } = begin({ maxSurge: 3, maxUnavailable: 1 }, true);
+  test('the first one is alone until it is ready', () => {
+    const { rollout: begun, effects } = begin({ maxSurge: 3, maxUnavailable: 1 });
     assert.deepEqual(effects, [spawn(1)]);
     assert.deepEqual(stepRollout(begun, ready(1)).effects, [drain(1), spawn(2), spawn(3), spawn(4)]);
     assert.deepEqual(stepRollout(begun, failed(1)).effects, [discard(1)]);
   });
 
+  test('then as many start beside the old ones as the surge allows', () => {
+    const begun = tried({ maxSurge: 2, maxUnavailable: 0 });
+    assert.deepEqual([begun.starting, begun.waiting], [[2, 3], [4]]);
+    assert.deepEqual(stepRollout(begun, ready(3)).effects, [drain(3), spawn(4)]);
+  });
+
+  test('as many go first as may be unavailable', () => {
+    const { rollout: begun, effects } = begin({ maxSurge: 0, maxUnavailable: 2 });
+    assert.deepEqual(effects, [replace(1)]);
+    const next = stepRollout(begun, ready(1));
+    assert.deepEqual([next.effects, next.rollout.done], [[replace(2), replace(3)], [1]]);
+  });
+
+  test('both ways at once', () => {
+    const begun = tried({ maxSurge: 1, maxUnavailable: 2 });
+    assert.deepEqual([begun.starting, begun.inPlace], [[2], [3, 4]]);
+  });
+
   test('one that fails ends all that start beside it, but not what has gone first', () => {
-    const { rollout: begun } = begin({ maxSurge: 2, maxUnavailable: 1 });
+    const begun = tried({ maxSurge: 2, maxUnavailable: 1 });
     const { rollout: failing, effects } = stepRollout(begun, failed(2));
-    assert.deepEqual(effects, [discard(1), discard(2)]);
-    assert.deepEqual([failing.inPlace, isOver(failing)], [[3], false]);
-    const { rollout: over, effects: none } = stepRollout(failing, ready(3));
-    assert.deepEqual([none, over.done, over.waiting, isOver(over)], [[], [3], [4], true]);
+    assert.deepEqual(effects, [discard(2), discard(3)]);
+    assert.deepEqual([failing.inPlace, isOver(failing)], [[4], false]);
+    const { rollout: draining, effects: none } = stepRollout(failing, ready(4));
+    assert.deepEqual([none, draining.done, draining.waiting], [[], [4], []]);
+    assert.ok(isOver(stepRollout(draining, drained(1)).rollout));
   });
 
   test('one that failed in place has no old one to keep', () => {
@@ -184,12 +188,12 @@ class Checked {
   readonly #ready = new Set<number>();
   readonly #begun = new Set<number>();
 
-  constructor(all: readonly number[], bounds: RolloutLimits, canary: boolean) {
+  constructor(all: readonly number[], bounds: RolloutLimits) {
     this.#ids = all;
-    const { rollout: begun, effects } = beginRollout(all, bounds, canary);
+    const { rollout: begun, effects } = beginRollout(all, bounds);
     this.current = begun;
     this.#check(effects);
-    if (canary) assert.ok(this.#begun.size <= 1, 'a canary is alone');
+    assert.ok(this.#begun.size <= 1, 'the first one is alone');
   }
 
   apply(event: RolloutEvent): void {
@@ -200,6 +204,7 @@ class Checked {
     const begins = effects.some(({ kind }) => kind === 'spawn' || kind === 'replace');
     if (before.failure) assert.ok(!begins, 'nothing is begun after a failure');
     if (isOver(before)) assert.deepEqual(effects, []);
+    if (before.onTrial && event.kind !== 'ready') assert.ok(!begins, 'one on trial is alone');
     this.#check(effects);
   }
 
@@ -225,8 +230,8 @@ class Checked {
 
 test('whatever comes, it keeps its promises', () => {
   fc.assert(
-    fc.property(ids, limits, fc.boolean(), fc.array(anyEvent, { maxLength: 60 }), (all, bounds, canary, events) => {
-      const checked = new Checked(all, bounds, canary);
+    fc.property(ids, limits, fc.array(anyEvent, { maxLength: 60 }), (all, bounds, events) => {
+      const checked = new Checked(all, bounds);
       for (const event of events) checked.apply(event);
     }),
     { numRuns: 1000 },
@@ -236,8 +241,8 @@ test('whatever comes, it keeps its promises', () => {
 test('when each start and drain ends somehow, in any order, it is over', () => {
   const luck = fc.array(fc.record({ pick: fc.nat(20), fails: fc.nat(5) }), { minLength: 20, maxLength: 20 });
   fc.assert(
-    fc.property(ids, limits, fc.boolean(), luck, (all, bounds, canary, lucky) => {
-      const checked = new Checked(all, bounds, canary);
+    fc.property(ids, limits, luck, (all, bounds, lucky) => {
+      const checked = new Checked(all, bounds);
       for (const { pick, fails } of lucky) {
         const { starting, inPlace, draining } = checked.current;
         const underWay = [...starting, ...inPlace, ...draining];

@@ -31,6 +31,11 @@ export class FakeSupervisor {
     this.exec = exec;
     this.ports = ports;
     this.version = version;
+    // What is ready stays so, and time passes.
+    ports.launcher.onTrial = (process) => {
+      process.emit({ kind: 'answered', status: 200 });
+      setImmediate(() => void ports.clock.advance(500));
+    };
     this.supervisor = new Supervisor(this.ports, (changed) => {
       for (const peer of this.#peers) peer.notify('changed', changed);
     });

@@ -140,6 +140,13 @@ export class FakeProcess implements RunningProcess {
     this.pings++;
   };
 
+  /** For how long its answers are asked for. */
+  watchedMs: number | null = null;
+  readonly watchAnswers = (ms: number): void => {
+    this.watchedMs = ms;
+    this.#script.onTrial?.(this);
+  };
+
   readonly connect = (): Promise<Socket> => Promise.reject(new Error('there is nothing to connect to'));
 
   readonly awaitTree = (): void => {
@@ -165,6 +172,8 @@ export interface ProcessScript {
   readonly immortal?: boolean;
   /** What one does once it runs. */
   readonly run: (process: FakeProcess) => void;
+  /** What one does once it is on trial. */
+  readonly onTrial?: (process: FakeProcess) => void;
 }
 
 export const serves: ProcessScript = { obeys: true, run: (process) => process.listen() };
@@ -179,14 +188,17 @@ class FakeLauncher implements Launcher {
   readonly processes: FakeProcess[] = [];
   /** The script of what is launched from now on. */
   script: ProcessScript = serves;
+  /** Of scripts that do not tell. */
+  onTrial: (process: FakeProcess) => void = () => {};
   /** Set, and nothing can be launched. */
   failure: string | null = null;
   short = false;
   #nextPid = 100;
 
   readonly launch = (request: LaunchRequest, on: (event: ProcessEvent) => void): RunningProcess => {
-    const process = new FakeProcess(this.#nextPid++, request, on, this.script);
-    const { failure, script } = this;
+    const { failure } = this;
+    const script = { onTrial: this.onTrial, ...this.script };
+    const process = new FakeProcess(this.#nextPid++, request, on, script);
     if (failure !== null) {
       process.alive = false;
       queueMicrotask(() => process.emit({ kind: 'spawn-failed', reason: failure, short: this.short }));

@@ -27,6 +27,21 @@ export class Supervised {
     return this.supervisor.run({ kind, apps: [this.record], ids });
   }
 
+  /** Runs a reload of what answers well, its trial included. */
+  async reloaded(): Promise<readonly Outcome[]> {
+    const reload = this.run('reload');
+    await this.passTrial();
+    return reload;
+  }
+
+  /** The one that is on trial, if any, answers well for as long as that takes. */
+  async passTrial(): Promise<void> {
+    await turn();
+    const watched = this.launcher.alive.findLast(({ watchedMs }) => watchedMs !== null);
+    watched?.emit({ kind: 'answered', status: 200 });
+    await this.clock.advance(500);
+  }
+
   /** Runs an operation that is left pending, and lets everything happen that needs no time. */
   async begin(kind: OperationKind, ids?: readonly number[]): Promise<Pending> {
     const pending = new Pending(this.run(kind, ids as number[] | undefined));

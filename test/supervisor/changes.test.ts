@@ -77,7 +77,7 @@ test('a reload tells who drains', async () => {
   const reload = await it.begin('reload');
   assert.deepEqual(draining(), [[]]);
   it.launcher.of(0).listen();
-  await turn();
+  await it.passTrial();
   assert.deepEqual(draining(), [[old.pid]]);
   old.exit();
   await reload.outcomes;

@@ -19,7 +19,7 @@ const builds = (processes: readonly FakeProcess[]) =>
 describe('reload', () => {
   test('replaces every instance, under its id', async () => {
     const it = await started(3);
-    assert.deepEqual(told(await it.run('reload')), ['ok', 'ok', 'ok']);
+    assert.deepEqual(told(await it.reloaded()), ['ok', 'ok', 'ok']);
     assert.deepEqual(builds(it.launcher.alive), ['0:2', '1:2', '2:2']);
     assert.deepEqual(it.states, ['online', 'online', 'online']);
     assert.equal(it.snapshot(0).exits[0]?.reason, 'replaced by a reload');
@@ -34,7 +34,7 @@ describe('reload', () => {
     const [old] = it.launcher.processes;
     assert.equal(old?.asked, null);
     it.launcher.of(0).listen();
-    await it.clock.advance(0);
+    await it.passTrial();
     assert.equal(old?.asked, 'SIGINT');
     assert.deepEqual(builds(it.launcher.alive), ['1:1', '0:2', '1:2']);
     it.launcher.of(1).listen();
@@ -47,6 +47,7 @@ describe('reload', () => {
     await it.run('start');
     it.launcher.script = serves;
     const reload = await it.begin('reload');
+    await it.passTrial();
     assert.deepEqual(it.states, ['online+', 'online+']);
     assert.equal(reload.settled, false);
     const [first, second] = it.launcher.processes;
@@ -63,6 +64,7 @@ describe('reload', () => {
     await it.run('start');
     it.launcher.script = serves;
     const reload = await it.begin('reload');
+    await it.passTrial();
     await it.clock.advance(31_599);
     assert.deepEqual([reload.settled, it.launcher.alive.length], [false, 2]);
     assert.ok(it.launcher.processes[0]?.drainEnded);
@@ -74,7 +76,7 @@ describe('reload', () => {
   test('of fork instances, and of those that do not serve, is a restart', async () => {
     const it = new Supervised(appSpec({ instances: 2 }));
     await it.run('start', [0]);
-    assert.deepEqual(told(await it.run('reload')), ['ok', 'ok']);
+    assert.deepEqual(told(await it.reloaded()), ['ok', 'ok']);
     assert.deepEqual(it.states, ['online', 'online']);
     assert.deepEqual(
       it.launcher.processes.map(({ id }) => id),
@@ -95,36 +97,140 @@ describe('reload', () => {
 
   test('of an app that is not known yet starts it', async () => {
     const it = new Supervised(clusterSpec({ instances: 2 }));
-    assert.deepEqual(told(await it.run('reload')), ['ok', 'ok']);
+    assert.deepEqual(told(await it.reloaded()), ['ok', 'ok']);
     assert.deepEqual([it.states, it.launcher.alive.length], [['online', 'online'], 2]);
   });
 
   test('gives the pid file to the successor', async () => {
     const it = new Supervised(clusterSpec({ pidFile: '/run/api.pid' }));
     await it.run('start');
-    await it.run('reload');
+    await it.reloaded();
     assert.equal(it.ports.pidFilesWritten.get('/run/api.pid'), it.launcher.of(0).pid);
   });
 });
 
 const NOT_TRIED = 'not tried, as another failed: what is old serves on';
 
-test('a new build that falls over once it is ready ends the reload', async () => {
+describe('the first new one is on trial', () => {
+  async function onTrial(instances: number, more: Parameters<typeof clusterSpec>[0] = {}) {
+    const it = await started(instances);
+    it.record = appRecord(clusterSpec({ instances, env: { BUILD: '2' }, ...more }));
+    const reload = await it.begin('reload');
+    return { it, reload, fresh: it.launcher.of(0) };
+  }
+
+  test('beside its old one, and before the others start', async () => {
+    const { it, reload, fresh } = await onTrial(3);
+    fresh.emit({ kind: 'answered', status: 200 });
+    await it.clock.advance(499);
+    assert.deepEqual(builds(it.launcher.alive), ['0:1', '1:1', '2:1', '0:2']);
+    assert.ok(fresh.admitted, 'it serves');
+    await it.clock.advance(1);
+    // Only the first: the others take over as soon as they are ready.
+    assert.deepEqual(told(await reload.outcomes), ['ok', 'ok', 'ok']);
+  });
+
+  test('until it has settled, or answered without an error, or for two seconds', async () => {
+    const { it, reload, fresh } = await onTrial(1);
+    await it.clock.advance(1000);
+    assert.equal(reload.settled, false);
+    fresh.emit({ kind: 'answered', status: 404 });
+    assert.deepEqual(told(await reload.outcomes), ['ok']);
+    const settling = await it.begin('reload');
+    await it.clock.advance(700);
+    it.launcher.of(0).emit({ kind: 'settled' });
+    assert.deepEqual(told(await settling.outcomes), ['ok']);
+    const second = await it.begin('reload');
+    it.launcher.of(0).emit({ kind: 'settled' });
+    it.launcher.of(0).emit({ kind: 'answered', status: 500 });
+    it.launcher.of(0).emit({ kind: 'answered', status: 200 });
+    await it.clock.advance(1999);
+    assert.equal(second.settled, false);
+    await it.clock.advance(1);
+    assert.deepEqual(told(await second.outcomes), ['ok']);
+  });
+
+  for (const instances of [1, 2])
+    test(`of ${instances}: one that dies within its trial replaces nothing, and is not started again`, async () => {
+      const { it, reload, fresh } = await onTrial(instances);
+      await it.clock.advance(300);
+      fresh.exit(0);
+      const [first, ...others] = await reload.outcomes;
+      assert.deepEqual(
+        [first?.ok, first?.replaced, first?.hint?.startsWith('what is old serves on')],
+        [false, false, true],
+      );
+      assert.deepEqual(
+        told(others),
+        Array.from(others, () => NOT_TRIED),
+      );
+      await it.clock.advance(60_000);
+      assert.deepEqual(
+        it.launcher.alive.map(({ request }) => request.env['BUILD']),
+        Array.from({ length: instances }, () => '1'),
+      );
+      assert.equal(it.launcher.processes.length, instances + 1);
+    });
+
+  test('one that answers nothing but errors replaces nothing', async () => {
+    const { it, reload, fresh } = await onTrial(2);
+    for (let n = 0; n < 20; n++) fresh.emit({ kind: 'answered', status: 500 });
+    await it.clock.advance(2000);
+    const [first, second] = await reload.outcomes;
+    assert.equal(first?.reason, 'it stayed up, but answered every request with an error (500)');
+    assert.match(first?.hint ?? '', /^what is old serves on; with `min_ready: 1s`/);
+    assert.equal(second?.reason, NOT_TRIED);
+    assert.equal(fresh.asked, 'SIGINT', 'what it has begun is finished');
+    assert.deepEqual(builds(it.launcher.alive), ['0:1', '1:1']);
+  });
+
+  test('min_ready takes the place of the trial, and holds for all', async () => {
+    const { it, reload, fresh } = await onTrial(2, { rollout: { minReadyMs: 3000 } });
+    assert.equal(fresh.watchedMs, null);
+    await it.clock.advance(3000);
+    assert.deepEqual(builds(it.launcher.alive), ['1:1', '0:2', '1:2']);
+    await it.clock.advance(3000);
+    assert.deepEqual(told(await reload.outcomes), ['ok', 'ok']);
+  });
+
+  test('of a canary it lasts as long as that', async () => {
+    const it = await started(2);
+    const reload = it.supervisor.run({ kind: 'reload', apps: [it.record], ids: [0, 1], canaryMs: 10_000 });
+    await it.clock.advance(9999);
+    assert.deepEqual(builds(it.launcher.alive), ['0:1', '1:1', '0:2']);
+    it.launcher.of(0).emit({ kind: 'answered', status: 200 });
+    await it.clock.advance(1);
+    assert.deepEqual(told(await reload), ['ok', 'ok']);
+  });
+
+  test('where it takes the place of its old one, too', async () => {
+    const { it, reload } = await onTrial(2, { rollout: { maxSurge: 0, maxUnavailable: 1 } });
+    await it.clock.advance(300);
+    assert.deepEqual(builds(it.launcher.alive), ['1:1', '0:2']);
+    it.launcher.of(0).exit(3);
+    const [first, second] = await reload.outcomes;
+    assert.deepEqual([first?.replaced, second?.reason], [true, NOT_TRIED]);
+    assert.ok(builds(it.launcher.alive).includes('1:1'));
+  });
+});
+
+test('one that falls over later ends the rollout, and what still has an old one keeps it', async () => {
   const it = await started(3);
-  it.launcher.script = {
-    ...serves,
-    run: (process) => {
-      process.listen();
-      process.exit(3);
-    },
-  };
-  const outcomes = await it.run('reload');
-  for (const { hint } of outcomes) assert.doesNotMatch(hint ?? '', /upkeep (delete|stop)/);
-  const [first, second, third] = told(outcomes);
-  assert.match(String(first), /^it was ready, and then failed: exited with code 3/);
-  assert.equal(third, NOT_TRIED);
-  assert.notEqual(second, 'ok');
-  assert.ok(builds(it.launcher.alive).includes('2:1'), 'what was not tried serves on');
+  const reload = await it.begin('reload');
+  await it.clock.advance(100);
+  const first = it.launcher.of(0);
+  it.launcher.script = waits;
+  await it.passTrial();
+  assert.deepEqual(builds(it.launcher.alive), ['1:1', '2:1', '0:2', '1:2']);
+  await it.clock.advance(5000);
+  it.launcher.script = serves;
+  first.exit(3);
+  const [fallen, ...others] = await reload.outcomes;
+  assert.equal(fallen?.reason, 'it was ready, and then failed: exited with code 3');
+  assert.equal(fallen?.replaced, true);
+  assert.doesNotMatch(fallen?.hint ?? '', /upkeep (delete|stop)/);
+  assert.deepEqual(told(others), [NOT_TRIED, NOT_TRIED]);
+  assert.deepEqual(builds(it.launcher.alive), ['1:1', '2:1', '0:2']);
 });
 
 test('a canary that falls over is not tried again, and not said to be', async () => {
@@ -135,7 +241,7 @@ test('a canary that falls over is not tried again, and not said to be', async ()
   const [first] = await reload;
   assert.equal(first?.hint, 'what is old serves on; `upkeep logs api` shows all it wrote');
   assert.match(it.snapshot().exits[0]?.reason ?? '', /^a new one that did not take over: /);
-  await it.run('reload');
+  await it.reloaded();
   assert.equal(it.snapshot().exits[0]?.reason, 'replaced by a reload');
 });
 
@@ -149,7 +255,7 @@ describe('a new build that does not get ready', () => {
         process.exit(1);
       },
     };
-    const [first, ...others] = await it.run('reload');
+    const [first, ...others] = await it.reloaded();
     assert.deepEqual(
       [first?.ok, first?.reason, first?.stderr],
       [false, 'exited with code 1', ['TypeError: x is not a function']],
@@ -167,7 +273,7 @@ describe('a new build that does not get ready', () => {
   test('is tried once only', async () => {
     const it = await started(3);
     it.launcher.script = crashes;
-    await it.run('reload');
+    await it.reloaded();
     await it.clock.advance(60_000);
     assert.equal(it.launcher.processes.length, 4);
   });
@@ -175,7 +281,7 @@ describe('a new build that does not get ready', () => {
   test('keeps those that were replaced before it', async () => {
     const it = await started(3);
     it.launcher.script = { ...serves, run: (process) => (process.id === 1 ? process.exit(1) : process.listen()) };
-    assert.deepEqual(told(await it.run('reload')), ['ok', 'exited with code 1', NOT_TRIED]);
+    assert.deepEqual(told(await it.reloaded()), ['ok', 'exited with code 1', NOT_TRIED]);
     assert.deepEqual(builds(it.launcher.alive).toSorted(), ['0:2', '1:1', '2:1']);
   });
 
@@ -194,23 +300,23 @@ describe('a new build that does not get ready', () => {
     const it = new Supervised(clusterSpec({ instances: 2 }));
     await it.run('start', [0]);
     it.launcher.script = crashes;
-    assert.deepEqual(told(await it.run('reload')), ['exited with code 1', NOT_TRIED]);
+    assert.deepEqual(told(await it.reloaded()), ['exited with code 1', NOT_TRIED]);
     assert.deepEqual(it.states, ['online', 'stopped']);
   });
 
   test('is followed by a reload that works', async () => {
     const it = await started(2);
     it.launcher.script = crashes;
-    await it.run('reload');
+    await it.reloaded();
     it.launcher.script = serves;
-    assert.deepEqual(told(await it.run('reload')), ['ok', 'ok']);
+    assert.deepEqual(told(await it.reloaded()), ['ok', 'ok']);
     assert.deepEqual(builds(it.launcher.alive), ['0:2', '1:2']);
   });
 
   test('that cannot be launched at all leaves the old instances', async () => {
     const it = await started(1);
     it.launcher.failure = 'cannot start /usr/bin/node';
-    assert.deepEqual(told(await it.run('reload')), ['cannot start /usr/bin/node']);
+    assert.deepEqual(told(await it.reloaded()), ['cannot start /usr/bin/node']);
     assert.deepEqual(it.states, ['online']);
   });
 });
@@ -230,6 +336,7 @@ describe('while a reload runs', () => {
     await assert.rejects(it.run('reload'), BUSY);
     assert.equal(reload.settled, false);
     it.launcher.of(0).listen();
+    await it.passTrial();
     assert.deepEqual(told(await reload.outcomes), ['ok', 'ok']);
     assert.deepEqual(told(await it.run('start')), ['ok', 'ok']);
   });
@@ -248,6 +355,7 @@ describe('while a reload runs', () => {
     assert.deepEqual(told(await it.run('reset')), ['ok', 'ok']);
     assert.equal(reload.settled, false);
     it.launcher.of(0).listen();
+    await it.passTrial();
     assert.deepEqual(told(await reload.outcomes), ['ok', 'ok']);
     assert.deepEqual(builds(it.launcher.alive), ['0:2', '1:2']);
   });
@@ -275,6 +383,7 @@ describe('while a reload runs', () => {
     await assert.rejects(it.supervisor.run({ kind: 'restart', apps: [it.record], ids, sparesReload: true }), BUSY);
     assert.equal(reload.settled, false);
     it.launcher.of(0).listen();
+    await it.passTrial();
     assert.deepEqual(told(await reload.outcomes), ['ok', 'ok']);
     const again = await it.supervisor.run({ kind: 'restart', apps: [it.record], ids, sparesReload: true });
     assert.deepEqual(told(again), ['ok', 'ok']);
@@ -321,7 +430,8 @@ describe('while a reload runs', () => {
     it.launcher.processes[1]?.exit(1);
     await it.clock.advance(0);
     assert.deepEqual(it.states, ['online', 'online']);
-    it.launcher.processes[2]?.listen();
+    it.launcher.of(0).listen();
+    await it.passTrial();
     assert.deepEqual(told(await reload.outcomes), ['ok', 'ok']);
     assert.deepEqual(builds(it.launcher.alive), ['0:2', '1:2']);
   });
@@ -355,7 +465,7 @@ describe('while a reload restarts what has no one to take over from', () => {
 describe('a successor of one that listens', () => {
   test('is held to that only until it has taken over', async () => {
     const it = await started(1);
-    await it.run('reload');
+    await it.reloaded();
     it.launcher.script = { ...waits, run: (process) => process.emit({ kind: 'main-ran' }) };
     it.launcher.of(0).exit(1);
     await it.clock.advance(2999);
