@@ -39,12 +39,9 @@ export function lend({ uid, gid }: User, fds: readonly number[]): void {
   for (const fd of fds) fchownSync(fd, uid, gid ?? -1);
 }
 
-/**
- * Binds a socket for an app: one in the file system as its user, who could else have it made, and removed, wherever root
- * may. Ports below 1024 are given to apps of any user, as by Node's cluster module.
- */
+/** Binds a socket for an app as its user: what the kernel refuses to that user, no app of it gets from a supervisor of root. */
 export function bindAs(user: User, query: BindRequest): RawHandle | number {
-  if (query.addressType !== UNIX) return bind(query);
+  if (query.addressType !== UNIX) return withRightsOf(user, () => bind(query));
   const handle = acting(user, () => bind(query));
   if (typeof handle === 'number') return handle;
   // It removes the path.
@@ -53,19 +50,29 @@ export function bindAs(user: User, query: BindRequest): RawHandle | number {
 }
 
 /** Does something at once with the rights of another user, as far as files go. */
-function acting<T>({ uid, gid }: User, action: () => T): T {
+function acting<T>(user: User, action: () => T): T {
+  const { uid, gid } = user;
   if (uid === null || gid === null || process.geteuid?.() !== 0) return action();
   const groups = process.getgroups?.() ?? [];
   try {
     if (isKnown(uid)) (process as Initgroups).initgroups?.(uid, gid);
     else process.setgroups?.([gid]);
     process.setegid?.(gid);
-    process.seteuid?.(uid);
+    return withRightsOf(user, action);
+  } finally {
+    process.setegid?.(0);
+    process.setgroups?.(groups);
+  }
+}
+
+/** Does something at once with the rights that do not depend on groups, as those to ports. */
+export function withRightsOf<T>({ uid }: User, action: () => T): T {
+  if (uid === null || process.geteuid?.() !== 0) return action();
+  process.seteuid?.(uid);
+  try {
     return action();
   } finally {
     process.seteuid?.(0);
-    process.setegid?.(0);
-    process.setgroups?.(groups);
   }
 }
 

@@ -29,16 +29,12 @@ interface ForkedWorker {
  */
 export function clusterLauncher(bootstrapFor: BootstrapFile, server: AttachServer, attachTo: AttachPoint): Launcher {
   let balance: BalanceSpec = { mode: 'auto', cookie: null };
-  let user: User = { uid: null, gid: null };
-  const sockets = new SharedSockets(
-    () => balance,
-    () => user,
-  );
+  const sockets = new SharedSockets(() => balance);
   let closing: NodeJS.Timeout | null = null;
-  const optionsFor = ({ index }: Slot, held: boolean): ChildOptions => ({
+  const optionsFor = ({ index }: Slot, { uid, gid }: User, held: boolean): ChildOptions => ({
     ownGroup: false,
     attachTo,
-    shared: { sockets, slot: index, held },
+    shared: { sockets, slot: index, held, user: { uid, gid } },
   });
   return {
     settled: (running) => {
@@ -49,7 +45,6 @@ export function clusterLauncher(bootstrapFor: BootstrapFile, server: AttachServe
     launch: ({ spec, slot, env, outFd, errFd }, on) => {
       if (closing) clearTimeout(closing);
       balance = spec.balance;
-      user = spec;
       const { script, args, cwd, interpreterArgs } = programToRun(spec);
       const program = { exec: process.execPath, script, cwd };
       requireInterpreter(program);
@@ -83,13 +78,12 @@ export function clusterLauncher(bootstrapFor: BootstrapFile, server: AttachServe
         // Node keeps one that could not be started for want of descriptors.
         if (worker.process.pid === undefined) delete cluster.workers?.[worker.id];
       });
-      const options = optionsFor(slot, spec.ready.waitReady || spec.ready.probe !== null);
+      const options = optionsFor(slot, spec, spec.ready.waitReady || spec.ready.probe !== null);
       return watchChild(worker.process, { ...options, trace, program }, unlessAway(bootstrap, on));
     },
     adopt: ({ spec, slot, run, held }, on) => {
       balance = spec.balance;
-      user = spec;
-      const options = optionsFor(slot, held);
+      const options = optionsFor(slot, spec, held);
       // It may hold the sockets that its siblings need.
       const onLate = (): void => void (isSame(run.pid, run.startTime) && sendSignal(run.pid, 'SIGKILL'));
       return adoptChild(run, server, { ...options, awaited: true, onLate }, on);

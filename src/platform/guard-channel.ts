@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { IPC_CMD } from '../protocol/ipc.ts';
+import { type User, withRightsOf } from './as-user.ts';
 
 /** What has come of a message is kept until it is whole; no app that means well sends a longer one to its supervisor. */
 const LONGEST_MESSAGE = 16 * 1024 * 1024;
@@ -15,12 +16,15 @@ interface Handle {
 
 type Message = Readonly<Record<string, unknown>>;
 
+const NOBODY_ELSE: User = { uid: null, gid: null };
+
 /**
  * Keeps what an app sends from doing more than it may. Node trusts whoever is at the other end of a channel: its
  * internal messages, which an app can send too, end this process when they come at the wrong time, let its cluster
  * module bind any path, or give away any descriptor of this process, which may be root where its apps are not.
+ * @param user whom the app runs as.
  */
-export function guardChannel(child: ChildProcess): void {
+export function guardChannel(child: ChildProcess, user: User = NOBODY_ELSE): void {
   const emit = child.emit.bind(child) as (event: string, ...args: unknown[]) => boolean;
   const guarded = (event: string, ...args: unknown[]): boolean => {
     if (event !== 'internalMessage') return emit(event, ...args);
@@ -46,7 +50,8 @@ export function guardChannel(child: ChildProcess): void {
       case 'NODE_HANDLE_NACK':
         return isAwaited(child) && emit(event, message);
       case 'NODE_CLUSTER':
-        if (isHarmless(message)) return emit(event, message);
+        // It binds.
+        if (isHarmless(message)) return withRightsOf(user, () => emit(event, message));
         return answer(child, { cmd: 'NODE_CLUSTER', ack: message['seq'], errno: EINVAL });
       default:
         return false;

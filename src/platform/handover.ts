@@ -1,4 +1,5 @@
 import type { SocketQuery, ToSockets } from '../protocol/ipc.ts';
+import type { User } from './as-user.ts';
 import type { RawHandle } from './raw-handle.ts';
 
 /** A worker is asked whether it takes a connection, and given this long before another one is asked too. */
@@ -21,6 +22,8 @@ export interface SocketWorker {
   readonly held: boolean;
   /** Another supervisor has started it: it comes with the sockets that it has. */
   readonly awaited: boolean;
+  /** Whom it runs as. */
+  readonly user: User;
   readonly send: (body: ToSockets, handle?: RawHandle) => void;
 }
 
@@ -64,6 +67,8 @@ export interface Listener {
   readonly key: string;
   readonly query: SocketQuery;
   readonly way: Way;
+  /** Whom it was bound for. */
+  readonly user: User;
   /** By slot for `kernel`, else only the one of slot 0. */
   readonly handles: Map<number, RawHandle>;
   readonly members: Map<SocketWorker, Member>;

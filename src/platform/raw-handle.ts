@@ -18,6 +18,9 @@ export interface BindRequest {
 
 const EINVAL = -22;
 
+/** libuv's UV_TCP_IPV6ONLY: all that Node's own listen() asks of another process. */
+export const IPV6_ONLY = 1;
+
 /** libuv's UV_TCP_REUSEPORT, which Node passes on from 22.12. */
 export const REUSE_PORT = 2;
 

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { constants as osConstants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BalanceSpec } from '../domain/app-spec.ts';
 import { canReusePort } from '../domain/reuse-port.ts';
@@ -6,7 +7,7 @@ import type { FromSockets, SocketQuery } from '../protocol/ipc.ts';
 import { bindAs, type User } from './as-user.ts';
 import { Handover, type Listener, type Member, type SocketWorker, type Way } from './handover.ts';
 import { LoopbackPairs } from './loopback-pairs.ts';
-import { bind, nameOf, type RawHandle, REUSE_PORT } from './raw-handle.ts';
+import { IPV6_ONLY, nameOf, type RawHandle, REUSE_PORT } from './raw-handle.ts';
 import { addressOf, readHead, weigh } from './sticky.ts';
 
 /** Connections that are on their way arrive within this time. */
@@ -16,6 +17,8 @@ const LOOK_MS = 20;
 const MOST_LISTENERS = 1024;
 const EINVAL = -22;
 const EMFILE = -24;
+/** The number is the system's: 98 on Linux, 48 on macOS. */
+const EADDRINUSE = -osConstants.errno.EADDRINUSE;
 
 /** What a worker's messages are fed to. */
 export interface WorkerSockets {
@@ -33,7 +36,6 @@ export interface WorkerSockets {
 /** The listening sockets of a cluster, held for its workers so that none closes while the app is wanted. */
 export class SharedSockets {
   readonly #balance: () => BalanceSpec;
-  readonly #user: () => User;
   readonly #listeners = new Map<string, Listener>();
   readonly #held = new Set<SocketWorker>();
   /** Who has not told yet which sockets it has. */
@@ -43,13 +45,9 @@ export class SharedSockets {
   readonly #connections = new Handover();
   readonly #pairs = new LoopbackPairs();
 
-  /**
-   * @param balance is asked when a socket is opened; an open one stays as it is.
-   * @param user whom the app runs as.
-   */
-  constructor(balance: () => BalanceSpec, user: () => User = () => ({ uid: null, gid: null })) {
+  /** @param balance is asked when a socket is opened; an open one stays as it is. */
+  constructor(balance: () => BalanceSpec) {
     this.#balance = balance;
-    this.#user = user;
   }
 
   attach(worker: SocketWorker): WorkerSockets {
@@ -158,7 +156,7 @@ export class SharedSockets {
       hold: this.#held.has(worker),
       sockname: {},
     } as const;
-    const listener = this.#listeners.get(key) ?? this.#newListener(key, query);
+    const listener = this.#listenerFor(worker, key, query);
     const handle = typeof listener === 'number' ? listener : this.#handleFor(listener, worker.slot);
     if (typeof listener === 'number' || typeof handle === 'number') {
       const errno = typeof handle === 'number' ? handle : EINVAL;
@@ -186,7 +184,7 @@ export class SharedSockets {
     const { socket: key, open } = message;
     const known = this.#listeners.get(key);
     const slot = this.#wayFor(message) === 'kernel' ? worker.slot : 0;
-    const listener = known ?? this.#listenerOn(handle, key, message, slot);
+    const listener = known ?? this.#listenerOn(handle, key, message, { slot, user: worker.user });
     if (typeof listener === 'number') return;
     if (known?.handles.has(slot)) handle.close();
     else listener.handles.set(slot, handle);
@@ -196,18 +194,33 @@ export class SharedSockets {
     this.#connections.tellMean(listener);
   }
 
-  #newListener(key: string, query: SocketQuery): Listener | number {
-    if (this.#listeners.size >= MOST_LISTENERS) return EMFILE;
-    const handle = this.#wayFor(query) === 'kernel' ? bindReusable(query) : bindAs(this.#user(), query);
-    return typeof handle === 'number' ? handle : this.#listenerOn(handle, key, query, 0);
+  #listenerFor({ user }: SocketWorker, key: string, query: SocketQuery): Listener | number {
+    const known = this.#listeners.get(key);
+    const errno = known ? refusal(user, known) : 0;
+    if (errno !== 0) return errno;
+    return known ?? this.#newListener(user, key, query);
   }
 
-  #listenerOn(handle: RawHandle, key: string, query: SocketQuery, slot: number): Listener | number {
+  #newListener(user: User, key: string, query: SocketQuery): Listener | number {
+    if (this.#listeners.size >= MOST_LISTENERS) return EMFILE;
+    // Whatever else a socket can be asked for might let it share the port of somebody else.
+    if (query.flags !== 0 && query.flags !== IPV6_ONLY) return EINVAL;
+    const handle = this.#wayFor(query) === 'kernel' ? bindReusable(user, query) : bindAs(user, query);
+    return typeof handle === 'number' ? handle : this.#listenerOn(handle, key, query, { slot: 0, user });
+  }
+
+  #listenerOn(
+    handle: RawHandle,
+    key: string,
+    query: SocketQuery,
+    { slot, user }: { readonly slot: number; readonly user: User },
+  ): Listener | number {
     const way = this.#wayFor(query);
     const listener: Listener = {
       key,
       query,
       way,
+      user,
       handles: new Map([[slot, handle]]),
       members: new Map(),
       adopters: new Map(),
@@ -235,14 +248,14 @@ export class SharedSockets {
     return canReusePort(process.versions.node, process.platform) ? 'kernel' : 'handed';
   }
 
-  #handleFor({ way, handles, query }: Listener, slot: number): RawHandle | number {
+  #handleFor({ way, handles, query, user }: Listener, slot: number): RawHandle | number {
     const [first] = handles.values();
     if (way !== 'kernel') return first ?? EINVAL;
     const known = handles.get(slot);
     if (known) return known;
     // Port 0 became a port when the first one was bound.
     const port = Number(first && nameOf(first)['port']) || query.port;
-    const handle = bind({ ...query, port, flags: query.flags | REUSE_PORT });
+    const handle = bindAs(user, { ...query, port, flags: query.flags | REUSE_PORT });
     if (typeof handle !== 'number') handles.set(slot, handle);
     return handle;
   }
@@ -315,11 +328,26 @@ function adoptOrphans({ key, handles, members, adopters }: Listener): void {
   }
 }
 
-/** The flag lets a stranger's socket share the port: so it is first made sure that there is none. */
-function bindReusable(query: SocketQuery): RawHandle | number {
-  const alone = bind(query);
+/**
+ * A socket that was bound for another user, as before the app's `uid` was changed, is given only to whom the kernel would
+ * let bind it. @returns 0, or why it would not.
+ */
+function refusal(user: User, { user: owner, query }: Listener): number {
+  if (user.uid === owner.uid || query.port < 0) return 0;
+  const trial = bindAs(user, query);
+  if (typeof trial === 'number') return trial === EADDRINUSE ? 0 : trial;
+  trial.close();
+  return 0;
+}
+
+/**
+ * The flag lets another socket of this user share the port: so it is first made sure that there is none. One of another
+ * user that comes in between is kept out by the kernel.
+ */
+function bindReusable(user: User, query: SocketQuery): RawHandle | number {
+  const alone = bindAs(user, query);
   if (typeof alone === 'number') return alone;
   const port = Number(nameOf(alone)['port']) || query.port;
   alone.close();
-  return bind({ ...query, port, flags: query.flags | REUSE_PORT });
+  return bindAs(user, { ...query, port, flags: query.flags | REUSE_PORT });
 }

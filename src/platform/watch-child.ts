@@ -6,6 +6,7 @@ import { type AttachPoint, IPC_CMD, type IpcEnvelope, type ToApp } from '../prot
 import { parseFromApp } from '../protocol/ipc-schema.ts';
 import type { ProcessEvent, RunIdentity, RunningProcess } from '../supervisor/ports.ts';
 import { AdoptedChild, isSame, type WatchedChild } from './adopted-child.ts';
+import type { User } from './as-user.ts';
 import type { AttachServer } from './attach-server.ts';
 import { guardChannel } from './guard-channel.ts';
 import { killedForMemory } from './oom.ts';
@@ -27,7 +28,12 @@ export interface ChildOptions {
   readonly trace?: Trace;
   readonly program?: Runnable;
   /** Of a worker of a cluster: where its sockets come from, and its place in the app. */
-  readonly shared?: { readonly sockets: SharedSockets; readonly slot: number; readonly held: boolean };
+  readonly shared?: {
+    readonly sockets: SharedSockets;
+    readonly slot: number;
+    readonly held: boolean;
+    readonly user: User;
+  };
   /** Its sockets come with it: until then no other worker opens one. */
   readonly awaited?: boolean;
 }
@@ -38,7 +44,7 @@ export function watchChild(
   options: ChildOptions,
   on: (event: ProcessEvent) => void,
 ): RunningProcess {
-  guardChannel(child);
+  guardChannel(child, options.shared?.user);
   const { pid } = child;
   const { attachTo } = options;
   const token = attachTo === null ? null : randomUUID();
@@ -111,7 +117,13 @@ function watch(
     if (child.connected)
       child.send({ cmd: IPC_CMD, body } satisfies IpcEnvelope<ToApp>, handle as unknown as Socket, () => {});
   };
-  const sockets = shared?.sockets.attach({ slot: shared.slot, held: shared.held, awaited, send: tell });
+  const sockets = shared?.sockets.attach({
+    slot: shared.slot,
+    held: shared.held,
+    user: shared.user,
+    awaited,
+    send: tell,
+  });
 
   child.on('error', (error: NodeJS.ErrnoException) => {
     // Also emitted when a message could not be sent, which concerns nobody.

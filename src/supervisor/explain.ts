@@ -59,7 +59,8 @@ function explainPort(error: AppError | null, ports: Pick<Ports, 'portOwner'>): O
     return { reason, hint: 'stop what uses it, or let the app listen elsewhere' };
   }
   if (error.code === 'EACCES') {
-    const hint = 'ports below 1024 need root or CAP_NET_BIND_SERVICE; a higher port does not';
+    const hint =
+      'ports below 1024 need root: take a higher one, or start as root and call process.setuid() once it listens';
     return { reason: `no permission to listen on ${where}`, hint };
   }
   return null;

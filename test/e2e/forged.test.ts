@@ -101,6 +101,26 @@ test("Node's own cluster module opens nothing for it but datagram sockets", asyn
   assert.equal((await box.app('forger'))[0]?.restarts, 0);
 });
 
+test('no app gets a port that the kernel would refuse to its user', { skip: noOtherUser() }, async (t) => {
+  const box = await sandbox(t, { open: true });
+  const apps = [
+    { name: 'victim', script: fixture('http-hello.js'), instances: 2, balance: 'kernel' },
+    { name: 'datagrams', script: fixture('udp-echo.js'), instances: 1 },
+  ];
+  await box.ok('start', box.write('eco.json', JSON.stringify({ apps })));
+  const forger = ['start', fixture('forges.js'), '--name', 'forger', '--uid', 'nobody', '-i', '1'];
+  await box.run([...forger, '--listen-timeout', '100', '--', 'ports']);
+  const log = `forger-out-${(await box.app('forger'))[0]?.id}.log`;
+  assert.match(await box.logged(log, 'done'), /^opened 0 of 42\ndone\n/);
+  // Nor by a listen() that means it.
+  const thief = { name: 'thief', script: fixture('http-hello.js'), instances: 1, uid: 'nobody', max_restarts: 1 };
+  for (const balance of ['auto', 'kernel']) {
+    const { stderr } = await box.fails('start', box.write('thief.json', JSON.stringify({ ...thief, balance })));
+    assert.match(stderr, /EADDRINUSE|is in use/);
+    await box.ok('delete', 'thief');
+  }
+});
+
 test('a socket in the file system is made as the user of the app', { skip: noOtherUser() }, async (t) => {
   const box = await sandbox(t, { open: true });
   const start = [

@@ -68,7 +68,7 @@ async function check({ messages, withHandle }: Conversation, random: Random): Pr
     launch: ({ slot }, on) => {
       const child = new FakeChild();
       children.push(child);
-      const shared = { sockets, slot: slot.index, held: random.chance(0.3) };
+      const shared = { sockets, slot: slot.index, held: random.chance(0.3), user: { uid: null, gid: null } };
       const running = watchChild(
         child as unknown as ChildProcess,
         { ownGroup: false, attachTo: null, ...(cluster ? { shared } : {}) },
