@@ -1,9 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { IPC_CMD } from '../protocol/ipc.ts';
 import { type User, withRightsOf } from './as-user.ts';
+import { boundChannel } from './channel-bounds.ts';
 
-/** What has come of a message is kept until it is whole; no app that means well sends a longer one to its supervisor. */
-const LONGEST_MESSAGE = 16 * 1024 * 1024;
 const EINVAL = -22;
 
 /** Our messages that come with a handle, which is a raw one then. */
@@ -58,7 +57,7 @@ export function guardChannel(child: ChildProcess, user: User = NOBODY_ELSE): voi
     }
   };
   child.emit = guarded as ChildProcess['emit'];
-  boundMessages(child);
+  boundChannel(child);
 }
 
 function answer(child: ChildProcess, message: Message): boolean {
@@ -99,33 +98,4 @@ function isHarmless({ act, ack, address, port, addressType, fd }: Message): bool
     default:
       return act === undefined && typeof ack === 'number';
   }
-}
-
-/** Node has no bound of its own, and fails at 512 MiB. The two names have no documentation: where they change, there is none. */
-function boundMessages(child: ChildProcess): void {
-  const channel = symbolOf(child, 'kChannelHandle') as { onread?: (...args: unknown[]) => void } | undefined;
-  const { onread } = channel ?? {};
-  if (!channel || !onread) return;
-  const close = (what: string): void => {
-    const app = child.pid === undefined ? 'an app' : `process ${child.pid}`;
-    console.error(`${app} sent ${what}: its channel is closed`);
-    if (child.connected) child.disconnect();
-  };
-  channel.onread = function (...args) {
-    try {
-      onread.apply(this, args);
-    } catch {
-      // Whatever the app, or what it has started, has written to the descriptor. Node would let it end this process.
-      return close('what is no message');
-    }
-    const pending = symbolOf(this, 'kJSONBuffer');
-    if (typeof pending === 'string' && pending.length >= LONGEST_MESSAGE && child.connected) {
-      close(`a message of more than ${LONGEST_MESSAGE} bytes`);
-    }
-  };
-}
-
-function symbolOf(owner: object, name: string): unknown {
-  const symbol = Object.getOwnPropertySymbols(owner).find(({ description }) => description === name);
-  return symbol && (owner as Record<symbol, unknown>)[symbol];
 }

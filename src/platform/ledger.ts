@@ -58,6 +58,8 @@ export function fileLedger(path: string): Ledger {
     write: (key, entry) => {
       const text = JSON.stringify([key, entry]);
       const line = `${checksum(text)} ${text}\n`;
+      // An app may say the same again and again.
+      if (fd !== null && entries.get(key) === line) return;
       if (entry === null) entries.delete(key);
       else entries.set(key, line);
       const buffer = Buffer.from(line);

@@ -56,6 +56,15 @@ test('one whose line is damaged keeps the others, and goes on', (t) => {
   assert.deepEqual([...fileLedger(path).read().keys()], ['app k1', 'place 1', 'place 2']);
 });
 
+test('what is known already is not written again', (t) => {
+  const path = join(tempFolder(t), 'ledger');
+  const ledger = fileLedger(path);
+  ledger.write('place 0', { run: 1 });
+  const before = readFileSync(path);
+  for (let round = 0; round < 100; round++) ledger.write('place 0', { run: 1 });
+  assert.ok(readFileSync(path).equals(before));
+});
+
 test('many entries are read as the last of each was written', (t) => {
   const path = join(tempFolder(t), 'ledger');
   const ledger = fileLedger(path);
