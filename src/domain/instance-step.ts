@@ -237,7 +237,8 @@ function onExited(instance: Instance, exit: Exit, treeAlive: boolean, now: numbe
   switch (state.kind) {
     case 'starting':
     case 'online': {
-      const next = failed(instance, exit, now - state.since, null, now);
+      const told = treeAlive && exit.code === 0 ? { ...exit, leftOthers: true } : exit;
+      const next = failed(instance, told, now - state.since, null, now);
       if (!treeAlive || !policy.stop.treekill) return next;
       // What a dead main process leaves behind could hold its port: it goes before the next run.
       return { ...next, effects: [{ kind: 'signal', signal: 'SIGKILL', tree: true }, ...next.effects] };

@@ -8,6 +8,8 @@ export interface Exit {
   readonly outOfMemory?: boolean;
   /** It ended while its supervisor was away, or was another's child: nobody was told how. */
   readonly unseen?: boolean;
+  /** It ended well, and what it had started went on: mostly a program that puts itself into the background. */
+  readonly leftOthers?: boolean;
 }
 
 /** What the policy remembers of the runs before. */
@@ -48,6 +50,7 @@ export function describeExit(exit: Exit): string {
   if (exit.unseen) return 'an exit that nobody saw';
   if (neverRan(exit)) return 'no process';
   const how = exit.signal ? `signal ${exit.signal}` : `code ${exit.code}`;
+  if (exit.leftOthers) return `${how}, leaving processes behind`;
   return exit.outOfMemory ? `${how}, out of memory` : how;
 }
 

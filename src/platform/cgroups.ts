@@ -1,10 +1,16 @@
+import { randomInt } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { sendSignal } from './send-signal.ts';
 import { withDescriptor } from './spare-descriptor.ts';
 
 /** A cgroup (version 2) of one run of an instance. Nothing gets out of it by forking. */
 export interface Cgroup {
+  /** By which it is opened again. */
+  readonly folder: string;
   readonly pids: () => number[];
+  /** Whether anything that lives is in it: a list of pids may miss what forks while it is read. */
+  readonly isPopulated: () => boolean;
   /** Kills all that is in it in one step, also what is being forked meanwhile. */
   readonly kill: () => void;
   /** Once it is empty; as long as something is left, at a later call for any of them. */
@@ -14,7 +20,11 @@ export interface Cgroup {
 /** Of one run: the pid of the supervisor that made it, and a number. */
 const OF_A_RUN = /\/upkeep-(\d+)-\d+(?=\/|$)/;
 
-let next = 0;
+/** Where there is no `cgroup.kill` (before Linux 5.14): of what forks faster than that often, a later signal ends the rest. */
+const MOST_KILL_ROUNDS = 10;
+
+/** A supervisor with the same pid, later, makes others. */
+let next = randomInt(2 ** 40);
 /** Those that could not be removed yet. */
 const left = new Set<string>();
 
@@ -31,7 +41,7 @@ export function startInCgroup<Child extends { readonly pid?: number | undefined 
 ): { readonly child: Child; readonly cgroup: Cgroup | null } {
   const folder = newFolder();
   if (folder === null) return { child: start(), cgroup: null };
-  const cgroup = open(folder);
+  const cgroup = openCgroup(folder);
   const enters = early && move(process.pid, folder);
   let whole = false;
   try {
@@ -48,7 +58,7 @@ export function startInCgroup<Child extends { readonly pid?: number | undefined 
 export function cgroupOf(pid: number): Cgroup | null {
   const folder = folderOf(String(pid));
   const at = folder === null ? null : OF_A_RUN.exec(folder);
-  return folder === null || at === null ? null : open(folder.slice(0, at.index + at[0].length));
+  return folder === null || at === null ? null : openCgroup(folder.slice(0, at.index + at[0].length));
 }
 
 /**
@@ -74,6 +84,9 @@ export function folderOf(process: string): string | null {
     return null;
   }
 }
+
+/** Of a cgroup that was removed. */
+const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ENODEV']);
 
 interface Mount {
   /** The part of the hierarchy that is mounted there. */
@@ -129,10 +142,18 @@ function isThere(pid: number): boolean {
   }
 }
 
-function open(folder: string): Cgroup {
+export function openCgroup(folder: string): Cgroup {
   return {
+    folder,
     pids: () => pidsIn(folder),
-    kill: () => succeeds(() => writeFileSync(join(folder, 'cgroup.kill'), '1')),
+    isPopulated: () => isPopulated(folder),
+    kill: () => {
+      if (succeeds(() => writeFileSync(join(folder, 'cgroup.kill'), '1'))) return;
+      for (let round = 0, pids = pidsIn(folder); round < MOST_KILL_ROUNDS && pids.length > 0; round++) {
+        for (const pid of pids) sendSignal(pid, 'SIGKILL');
+        pids = pidsIn(folder);
+      }
+    },
     remove: () => {
       left.add(folder);
       for (const each of left) if (remove(each)) left.delete(each);
@@ -142,6 +163,14 @@ function open(folder: string): Cgroup {
 
 function move(pid: number, folder: string): boolean {
   return succeeds(() => writeFileSync(join(folder, 'cgroup.procs'), String(pid)));
+}
+
+function isPopulated(folder: string): boolean {
+  try {
+    return /^populated 1$/m.test(withDescriptor(() => readFileSync(join(folder, 'cgroup.events'), 'latin1')));
+  } catch (error) {
+    return !GONE.has((error as NodeJS.ErrnoException).code ?? '');
+  }
 }
 
 /** An app may have made more of them below. */
@@ -161,7 +190,7 @@ function remove(folder: string): boolean {
     rmdirSync(folder);
     return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+    return GONE.has((error as NodeJS.ErrnoException).code ?? '');
   }
 }
 

@@ -86,7 +86,7 @@ export function clusterLauncher(bootstrapFor: BootstrapFile, server: AttachServe
       const options = optionsFor(slot, spec, held);
       // It may hold the sockets that its siblings need.
       const onLate = (): void => void (isSame(run.pid, run.startTime) && sendSignal(run.pid, 'SIGKILL'));
-      return adoptChild(run, server, { ...options, awaited: true, onLate }, on);
+      return adoptChild(run, server, { ...options, awaited: true, treekill: spec.stop.treekill, onLate }, on);
     },
     quiesce: () => sockets.quiesce(),
   };

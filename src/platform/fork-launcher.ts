@@ -45,7 +45,8 @@ export function forkLauncher(bootstrapFor: BootstrapFile, server: AttachServer, 
       return watchChild(child, { ...optionsFor(spec), trace, program }, told);
     },
     // One that does not come is watched from outside, as a program that cannot.
-    adopt: ({ spec, run }, on) => adoptChild(run, server, { ...optionsFor(spec), onLate: () => {} }, on),
+    adopt: ({ spec, run }, on) =>
+      adoptChild(run, server, { ...optionsFor(spec), treekill: spec.stop.treekill, onLate: () => {} }, on),
     quiesce: () => Promise.resolve(),
     settled: () => {},
   };

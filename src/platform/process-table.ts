@@ -37,6 +37,21 @@ export function readAllProcesses(except: ReadonlySet<number> = new Set()): reado
   return pids.map(Number).flatMap((pid) => (except.has(pid) ? [] : (readProcStat(pid) ?? [])));
 }
 
+/** The pid that was given last, or something like it; always the same where that cannot be told. */
+export function newestPid(): number {
+  try {
+    // 0.20 0.18 0.12 1/80 11206
+    return Number(
+      withDescriptor(() => readLine('/proc/loadavg'))
+        .trimEnd()
+        .split(' ')
+        .at(-1),
+    );
+  } catch {
+    return 0;
+  }
+}
+
 function readProcStat(pid: number): ProcessStat | null {
   let text: string;
   try {

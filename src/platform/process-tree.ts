@@ -1,5 +1,5 @@
 import type { ProcessStat } from '../supervisor/ports.ts';
-import { readAllProcesses, readProcess } from './process-table.ts';
+import { newestPid, readAllProcesses, readProcess } from './process-table.ts';
 import { sendSignal } from './send-signal.ts';
 import { markedProcesses, type Trace, traceOf } from './traces.ts';
 
@@ -32,10 +32,18 @@ export interface Processes {
   readonly all: () => readonly ProcessStat[];
   readonly one: (pid: number) => ProcessStat | null;
   readonly marked: (mark: string, rows: readonly ProcessStat[]) => readonly ProcessStat[];
+  /** Changes whenever a process is made, where that can be told. */
+  readonly newest: () => number;
   readonly signal: (pid: number, signal: string | 0) => boolean;
 }
 
-const SYSTEM: Processes = { all: currentTable, one: readProcess, marked: markedProcesses, signal: sendSignal };
+const SYSTEM: Processes = {
+  all: currentTable,
+  one: readProcess,
+  marked: markedProcesses,
+  newest: newestPid,
+  signal: sendSignal,
+};
 
 /**
  * What one main process started, and what that started. A process whose parent died is no longer below the main
@@ -93,10 +101,11 @@ export class ProcessTree {
   hasDescendants(): boolean {
     if (this.#alive().length > 0) return true;
     this.#checkGroup();
-    const mayHave = !this.#trace.cgroup || this.#groupIsOurs || this.#inCgroup().length > 0;
-    if (mayHave) this.#look();
-    const has = this.#alive().length > 0;
-    if (!has && this.#mainGone) this.#trace.cgroup?.remove();
+    const { cgroup } = this.#trace;
+    if (cgroup && this.#mainGone && cgroup.isPopulated()) return true;
+    const mayHave = !cgroup || this.#groupIsOurs || this.#inCgroup().length > 0;
+    const has = mayHave && this.#finds();
+    if (!has && this.#mainGone) cgroup?.remove();
     return has;
   }
 
@@ -116,6 +125,16 @@ export class ProcessTree {
     if (this.#poll) clearInterval(this.#poll);
     this.#poll = null;
     if (this.#mainGone) this.#trace.cgroup?.remove();
+  }
+
+  /** What forked while it was looked for, and ended, has left a child that was not there to be seen: then once more. */
+  #finds(): boolean {
+    const before = this.#processes.newest();
+    this.#look();
+    if (this.#alive().length > 0 || this.#processes.newest() === before) return this.#alive().length > 0;
+    table = null;
+    this.#look();
+    return this.#alive().length > 0;
   }
 
   #look(): void {

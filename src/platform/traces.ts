@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { ProcessStat } from '../supervisor/ports.ts';
-import { type Cgroup, cgroupOf, startInCgroup } from './cgroups.ts';
+import type { ProcessStat, TraceLeft } from '../supervisor/ports.ts';
+import { type Cgroup, cgroupOf, openCgroup, startInCgroup } from './cgroups.ts';
 import { withDescriptor } from './spare-descriptor.ts';
 
 /**
@@ -35,6 +35,15 @@ export function startTraced<Child extends { readonly pid?: number | undefined }>
 /** Of a process that runs already. */
 export function traceOf(pid: number): Trace {
   return { mark: markOf(pid), cgroup: cgroupOf(pid) };
+}
+
+/** As the next supervisor finds it in the ledger. */
+export function traceLeft({ mark, cgroup }: Trace): TraceLeft {
+  return { mark, cgroup: cgroup?.folder ?? null };
+}
+
+export function followTrace({ mark, cgroup }: TraceLeft): Trace {
+  return { mark, cgroup: cgroup === null ? null : openCgroup(cgroup) };
 }
 
 /** @returns null for a process without one, or whose environment may not be read. */

@@ -15,7 +15,7 @@ import { ProcessTree } from './process-tree.ts';
 import type { RawHandle } from './raw-handle.ts';
 import type { SharedSockets } from './shared-sockets.ts';
 import { type Runnable, spawnProblem } from './spawn-problem.ts';
-import type { Trace } from './traces.ts';
+import { followTrace, type Trace, traceLeft } from './traces.ts';
 
 /** The last messages of a process that has ended are read within this time. */
 const LAST_MESSAGES_MS = 200;
@@ -50,7 +50,10 @@ export function watchChild(
   const token = attachTo === null ? null : randomUUID();
   const running = watch(child, options, on);
   if (child.connected) sayIdentity(child, attachTo, token);
-  if (pid !== undefined) on({ kind: 'spawned', run: { pid, startTime: readProcess(pid)?.startTime ?? '', token } });
+  if (pid !== undefined) {
+    const trace = options.trace ? { trace: traceLeft(options.trace) } : {};
+    on({ kind: 'spawned', run: { pid, startTime: readProcess(pid)?.startTime ?? '', token, ...trace } });
+  }
   return running;
 }
 
@@ -65,14 +68,18 @@ const ATTACH_MS = 10_000;
 
 /** Takes over a process of another supervisor, and its channel when it comes. @returns null when it is gone. */
 export function adoptChild(
-  { pid, startTime, token }: RunIdentity,
+  { pid, startTime, token, trace: left }: RunIdentity,
   server: AttachServer,
-  options: ChildOptions & { readonly onLate: () => void },
+  options: ChildOptions & { readonly onLate: () => void; readonly treekill: boolean },
   on: (event: ProcessEvent) => void,
 ): RunningProcess | null {
-  if (!isSame(pid, startTime)) return null;
+  const trace = left && followTrace(left);
+  if (!isSame(pid, startTime)) {
+    if (trace && options.treekill) endTree(pid, trace);
+    return null;
+  }
   const child = new AdoptedChild(pid, startTime, token !== null);
-  const running = watch(child, options, on);
+  const running = watch(child, { ...options, ...(trace ? { trace } : {}) }, on);
   let late: NodeJS.Timeout | undefined;
   if (token !== null) {
     late = setTimeout(() => {
@@ -98,6 +105,14 @@ export function adoptChild(
       forget();
     },
   };
+}
+
+/** What a main process has left behind that has ended. */
+function endTree(pid: number, trace: Trace): void {
+  const tree = new ProcessTree(pid, false, trace);
+  tree.mainExited();
+  tree.signal('SIGKILL');
+  tree.forget();
 }
 
 function watch(

@@ -35,6 +35,11 @@ function explain(managed: ManagedInstance, ports: Pick<Ports, 'portOwner'>): Exp
 
   // One that was told to end, as it did not get ready, may end well.
   const endedByItself = lastExit !== null && lastExit.reason.startsWith('exited');
+  if (lastExit?.leftOthers && endedByItself) {
+    const told = 'it put itself into the background (daemonized), where it cannot be kept running';
+    const hint = 'let it run in the foreground: without --daemon, -d, `&` or what else it has for that';
+    return { reason: `${told} (${reason})`, hint, stderr };
+  }
   if (lastExit?.code === 0 && state.kind !== 'online' && endedByItself) {
     const hint = 'a job that is meant to end needs --no-autorestart (or stop_exit_codes: [0])';
     return { reason: `it ended at once, with code 0: nothing keeps it running (${reason})`, hint, stderr };

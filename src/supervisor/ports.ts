@@ -91,6 +91,14 @@ export interface RunIdentity {
   readonly startTime: string;
   /** The secret by which it is known when it comes by itself; null for a program that cannot. */
   readonly token: string | null;
+  /** By which all that it has started is known, also when it has ended. Not there where an older upkeep has started it. */
+  readonly trace?: TraceLeft;
+}
+
+export interface TraceLeft {
+  readonly mark: string | null;
+  /** The folder of its cgroup. */
+  readonly cgroup: string | null;
 }
 
 export interface RunningProcess {

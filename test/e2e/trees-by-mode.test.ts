@@ -51,6 +51,19 @@ for (const [mode, flags, log] of [
     assertGone(left, 'stop');
   });
 
+  test(`${mode} mode: its next supervisor ends what was left while there was none`, async (t) => {
+    const box = await sandbox(t);
+    await start(box);
+    const left = await leftBy(box, log);
+    const [before] = await box.app('app');
+    const [supervisor = 0] = box.supervisors();
+    process.kill(supervisor, 'SIGSTOP');
+    process.kill(before?.pid ?? 0, 'SIGKILL');
+    process.kill(supervisor, 'SIGKILL');
+    await leftBy(box, log, 2);
+    assertGone(left, 'the next supervisor');
+  });
+
   test(`${mode} mode: with treekill: false it stays`, async (t) => {
     const box = await sandbox(t);
     await start(box, '--no-treekill');

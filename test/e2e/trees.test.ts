@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { cgroupOf, folderOf } from '../../src/platform/cgroups.ts';
 import { fixture, type Sandbox, sandbox } from './harness.ts';
-import { assertGone, cgroups, leftBy } from './left-behind.ts';
+import { assertGone, cgroups, endIfAlive, leftBy } from './left-behind.ts';
 import { cannotBoot, machineWithApps } from './machine.ts';
-import { isAlive } from './processes.ts';
+import { noOtherUser, OF_NOBODY } from './nobody.ts';
+import { isAlive, processesWith } from './processes.ts';
 import { until } from './until.ts';
 
 function compiled(t: TestContext, box: Sandbox): string | null {
@@ -33,6 +34,29 @@ for (const [language, script] of [
     assert.ok(isAlive(left.daemon) && isAlive(left.clean));
     await box.ok('stop', 'app');
     assertGone(left, 'stop');
+  });
+}
+
+for (const [how, options] of [
+  ['', () => ({})],
+  [', without cgroups too', () => OF_NOBODY],
+] as const) {
+  const skip = spawnSync('python3', ['--version']).error ? 'there is no python3 here' : how !== '' && noOtherUser();
+  test(`a program that puts itself into the background is told so, and is gone after delete${how}`, {
+    skip,
+  }, async (t) => {
+    const box = await sandbox(t, options());
+    const program = fixture('puts-itself-into-background.py');
+    const mark = `of-${box.port}`;
+    for (let round = 0; round < 8; round++) {
+      const { stderr } = await box.fails('start', program, '--name', 'app', '--', mark);
+      assert.match(stderr, /app \(0\): it put itself into the background .*leaving processes behind\)/);
+      assert.match(stderr, /next: let it run in the foreground: without --daemon/);
+      await box.ok('delete', 'app');
+      const left = processesWith(mark).filter(isAlive);
+      endIfAlive(left);
+      assert.deepEqual(left, [], `round ${round}`);
+    }
   });
 }
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
-import { readAllProcesses, readProcess } from '../../src/platform/process-table.ts';
+import type { Cgroup } from '../../src/platform/cgroups.ts';
+import { newestPid, readAllProcesses, readProcess } from '../../src/platform/process-table.ts';
 import { type Processes, ProcessTree } from '../../src/platform/process-tree.ts';
 import type { ProcessStat } from '../../src/supervisor/ports.ts';
 
@@ -128,6 +129,7 @@ class FakeProcesses implements Processes {
   }
 
   readonly all = () => this.rows;
+  newest = (): number => 0;
   readonly one = (pid: number) => this.rows.find((row) => row.pid === pid) ?? null;
   readonly marked = (mark: string) => this.rows.filter((row) => row.mark === mark);
   readonly signal = (pid: number, signal: string | 0) => {
@@ -207,6 +209,40 @@ describe('a pid that is a stranger by now', () => {
   });
 });
 
+describe('what forks while it is looked for', () => {
+  test('is there as long as its cgroup is not empty, whatever a list of pids says', () => {
+    const table = new FakeProcesses();
+    const removed: string[] = [];
+    let isPopulated = true;
+    const cgroup: Cgroup = {
+      folder: '/none',
+      pids: () => [],
+      isPopulated: () => isPopulated,
+      kill: () => {},
+      remove: () => removed.push('removed'),
+    };
+    const tree = new ProcessTree(100, true, { mark: null, cgroup }, table);
+    tree.mainExited();
+    assert.deepEqual([tree.hasDescendants(), removed], [true, []]);
+    isPopulated = false;
+    assert.deepEqual([tree.hasDescendants(), removed], [false, ['removed']]);
+  });
+
+  test('is looked for once more without a cgroup', () => {
+    const table = new FakeProcesses();
+    const tree = new ProcessTree(100, true, { mark: 'ours', cgroup: null }, table);
+    tree.mainExited();
+    assert.equal(tree.hasDescendants(), false);
+    let newest = 0;
+    table.newest = () => {
+      // It was made after the look.
+      if (newest++ === 1) table.now({ pid: 102, mark: 'ours' });
+      return newest;
+    };
+    assert.equal(tree.hasDescendants(), true);
+  });
+});
+
 describe('the process table', () => {
   test('has this process, by pid, parent and start', () => {
     const own = readProcess(process.pid);
@@ -222,6 +258,13 @@ describe('the process table', () => {
   test('has all processes', () => {
     const pids = new Set(readAllProcesses().map(({ pid }) => pid));
     assert.ok(pids.has(process.pid) && pids.has(process.ppid));
+  });
+
+  test('tells that a process was made', { skip: process.platform !== 'linux' }, async () => {
+    const before = newestPid();
+    assert.ok(before > 0);
+    await once(spawn('true'), 'exit');
+    assert.notEqual(newestPid(), before);
   });
 
   test('has none that is not there', () => {

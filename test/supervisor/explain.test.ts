@@ -106,6 +106,14 @@ describe('an end with code 0', () => {
     assert.match(reason ?? '', /^it ended at once, with code 0: nothing keeps it running \(/);
     assert.equal(hint, 'a job that is meant to end needs --no-autorestart (or stop_exit_codes: [0])');
   });
+
+  test('that leaves processes behind is that of a program that daemonizes', async () => {
+    const exit = { code: 0, signal: null };
+    const end = (process: FakeProcess): void => process.emit({ kind: 'exited', exit, treeAlive: true });
+    const { reason, hint } = await explained({ end });
+    assert.match(reason ?? '', /^it put itself into the background .*with code 0, leaving processes behind\)$/);
+    assert.match(hint ?? '', /^let it run in the foreground: without --daemon/);
+  });
 });
 
 describe('wait_ready', () => {
