@@ -35,9 +35,16 @@ const results = await Promise.all([
       looking: 'src/bin/looking.ts',
       daemon: 'src/bin/daemon.ts',
       supervisor: 'src/bin/supervisor.ts',
-      bootstrap: 'src/bootstrap/bootstrap.ts',
       stack: 'src/bin/stack.ts',
     },
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+  }),
+  build({
+    ...common,
+    entryPoints: { bootstrap: 'src/bootstrap/bootstrap.ts' },
+    // It stands in the stack traces of apps.
+    minify: false,
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
   }),

@@ -18,6 +18,8 @@ import {
 import { watchAnswers } from './answers.ts';
 import { Connections } from './connections.ts';
 import { Drain } from './drain.ts';
+import { bidFarewell } from './farewell.ts';
+import * as own from './own.ts';
 import { watchStart } from './settle.ts';
 import { shareSockets } from './sockets.ts';
 import { survive } from './survive.ts';
@@ -33,16 +35,17 @@ const TOLD_LATER: ReadonlySet<FromApp['kind']> = new Set([
   'want-signal',
 ]);
 
-if (process.send) install();
+/** A signal that was sent before the word has been handled by then. */
+const SIGNALLED_MS = 100;
 
-type Send = (message: unknown, handle: unknown, options: undefined, callback: () => void) => boolean;
+if (own.send) install(own.send);
 
-function install(): void {
+function install(sendNow: NonNullable<typeof own.send>): void {
   const diagnostics = require('node:diagnostics_channel') as typeof import('node:diagnostics_channel');
   const { errorMonitor } = require('node:events') as typeof import('node:events');
   // In a cluster worker, Node itself already listens for messages.
-  const listenersAtStart = process.listenerCount('message');
-  const isWorker = process.listenerCount('internalMessage') > 1;
+  const listenersAtStart = own.countListeners('message');
+  const isWorker = own.countListeners('internalMessage') > 1;
   const whenSettled = watchStart();
   const connections = new Connections();
   let listensPending = 0;
@@ -60,7 +63,7 @@ function install(): void {
 
   const send = (body: FromApp, handle?: unknown, sent: () => void = () => {}): void => {
     // A channel that just closed is no concern of the app: the callback takes the error.
-    if (process.connected) (process.send as Send)({ cmd: IPC_CMD, body }, handle, undefined, sent);
+    if (process.connected) sendNow({ cmd: IPC_CMD, body }, handle, undefined, sent);
     else {
       if (survival.isAway() && !handle && TOLD_LATER.has(body.kind) && unsaid.length < MOST_UNSAID) unsaid.push(body);
       sent();
@@ -82,7 +85,7 @@ function install(): void {
       for (const body of unsaid.splice(0)) send(body);
     },
   });
-  process.on('exit', (code) => {
+  own.on('exit', (code) => {
     if (adopted) send({ kind: 'exiting', code });
   });
   const sockets = isWorker ? shareSockets(send) : null;
@@ -102,7 +105,7 @@ function install(): void {
   const listenSettled = (): void => {
     listensPending--;
     // Not before an error that nobody handles has ended the process.
-    setImmediate(reportMain);
+    own.setImmediate(reportMain);
   };
 
   onListen('asyncStart', (server) => {
@@ -125,7 +128,7 @@ function install(): void {
     mainEvaluated = true;
     reportMain();
   });
-  process.on('uncaughtExceptionMonitor', (error: unknown) => send({ kind: 'uncaught', error: appError(error) }));
+  own.on('uncaughtExceptionMonitor', (error: unknown) => send({ kind: 'uncaught', error: appError(error) }));
   if (isWorker) {
     diagnostics.subscribe('net.server.socket', (message) => connections.add((message as { socket: Socket }).socket));
   }
@@ -145,6 +148,8 @@ function install(): void {
         return send({ kind: 'pong' });
       case 'watch-answers':
         return watchAnswers(body.ms, (status) => send({ kind: 'answered', status }));
+      case 'let-go':
+        return void own.setTimeout(survival.letGo, SIGNALLED_MS);
       case 'socket':
       case 'accept':
       case 'also-socket':
@@ -155,16 +160,16 @@ function install(): void {
         return sockets?.handle(body, handle);
     }
   };
-  (process as NodeJS.EventEmitter).on('internalMessage', onMessage);
+  own.on('internalMessage' as 'message', onMessage as NodeJS.MessageListener);
 
   function shutDown(order: Extract<ToApp, { kind: 'shutdown' }>): void {
     if (asked) return;
     asked = order;
-    if (!order.drain || !sockets) return letAppFinish();
+    if (!order.drain || !sockets) return letAppFinish(order);
     sockets.stopListening();
     drain = new Drain(connections, order.drain, hasSay(), {
       onlyStreams: () => send({ kind: 'only-streams' }),
-      done: letAppFinish,
+      done: () => letAppFinish(order),
     });
     // A connection may be on its way to this process: an app that exits now would leave it hanging.
     send({ kind: 'stopped-listening' });
@@ -177,44 +182,48 @@ function install(): void {
   }
 
   function hasSay(): boolean {
-    return takesMessages() || process.listenerCount(asked?.signal ?? '') > 0;
+    return takesMessages() || own.countListeners(asked?.signal ?? '') > 0;
   }
 
   function takesMessages(): boolean {
-    if (process.listenerCount('message') > listenersAtStart) return true;
+    if (own.countListeners('message') > listenersAtStart) return true;
     if (!isWorker) return false;
     const cluster = require('node:cluster') as typeof import('node:cluster').default;
     return (cluster.worker?.listenerCount('message') ?? 0) > 0;
   }
 
   /** An app that takes messages or handles the signal has its say; any other worker has nothing left to do. */
-  function letAppFinish(): void {
+  function letAppFinish({ signal, drain: order, messageMs = 0 }: Extract<ToApp, { kind: 'shutdown' }>): void {
     send({ kind: 'drained' });
-    if (takesMessages()) process.emit('message', 'shutdown', undefined);
-    else if (!asked?.drain || hasSay()) send({ kind: 'want-signal' });
-    else process.exit(0);
+    if (order && !hasSay()) return own.exit(0);
+    bidFarewell({
+      signal,
+      messageMs,
+      takesMessages: takesMessages(),
+      wantSignal: () => send({ kind: 'want-signal' }),
+      letGo: survival.letGo,
+    });
   }
 }
 
 function afterMainModule(done: () => void): void {
   const check = (): void => {
-    // A CommonJS main module runs to its end before the event loop turns for the first time.
-    if (process.mainModule?.loaded) return done();
-    const main = process.argv[1];
-    if (main === undefined) return done();
+    // A CommonJS main module runs to its end, or throws, before the event loop turns for the first time.
+    if (process.mainModule || own.main === undefined) return done();
     // An ES module may take many turns. To import it again is to wait for the one evaluation that is under way.
     const { pathToFileURL } = require('node:url') as typeof import('node:url');
     const { realpathSync } = require('node:fs') as typeof import('node:fs');
-    import(pathToFileURL(realpathSync(main)).href).then(
-      () => setImmediate(done),
-      // Node itself reports the error and ends the process.
-      () => {},
-    );
+    // Where it fails, Node reports that and ends the process, unless the app handles it.
+    const ended = (): void => void own.setImmediate(done);
+    try {
+      import(pathToFileURL(realpathSync(own.main)).href).then(ended, ended);
+    } catch {
+      done();
+    }
   };
   hideArgument('--require', __filename);
-  if (hideArgument('--import', IMPORTS_URL))
-    (process as NodeJS.EventEmitter).once(IMPORTS_EVENT, () => setImmediate(check));
-  else setImmediate(check);
+  if (hideArgument('--import', IMPORTS_URL)) own.once(IMPORTS_EVENT as 'message', () => void own.setImmediate(check));
+  else own.setImmediate(check);
 }
 
 /** Takes an option of ours out of `process.execArgv`, which the app's own children inherit. */

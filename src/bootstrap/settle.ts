@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Worker } from 'node:worker_threads';
+import { off, on, setTimeout } from './own.ts';
 
 /**
  * Tells when an app has settled: nothing is pending of what its start began, and nothing has been for some turns of the
@@ -30,8 +31,7 @@ interface Handle extends Partial<Pick<Socket, 'connecting' | 'readable' | 'bytes
 
 const inside = process as typeof process & { readonly _getActiveHandles?: () => readonly (Handle | null)[] };
 
-// The app may replace these.
-const { setTimeout } = globalThis;
+// The app may replace it.
 const now = performance.now.bind(performance);
 
 /**
@@ -48,7 +48,7 @@ export function watchStart(): (settled: () => void) => void {
     lastThread = Number.POSITIVE_INFINITY;
     thread.once('online', threadBegan).once('exit', threadBegan);
   };
-  process.on('worker', noteThread);
+  on('worker', noteThread);
   /** When each child process was seen first. */
   const begun = new WeakMap<object, number>();
   const isYoung = (child: object, at: number): boolean => {
@@ -74,7 +74,7 @@ export function watchStart(): (settled: () => void) => void {
         looks = 0;
       } else looks++;
       const isSettled = looks > QUIET_LOOKS && at - quietSince >= QUIET_MS;
-      if (isSettled || at - since > LONGEST_MS) process.off('worker', noteThread);
+      if (isSettled || at - since > LONGEST_MS) off('worker', noteThread);
       else setTimeout(look, at - since < OFTEN_MS ? LOOK_MS : SELDOM_MS).unref();
       if (isSettled) settled();
     };

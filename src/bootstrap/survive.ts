@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Identity } from '../protocol/ipc.ts';
+import { clearInterval, countListeners, emit, listenersOf, off, setInterval, setTimeout } from './own.ts';
 
 /**
  * What an app does when its supervisor is gone without a word: it goes on, unaware, and is bound to the next supervisor
@@ -23,8 +24,25 @@ const INTERNAL = 'internalMessage' as 'message';
 const LISTENS_TO = [INTERNAL, 'newListener' as 'message', 'removeListener' as 'message'] as const;
 const OF_THE_CHANNEL: ReadonlySet<string> = new Set(['onNewListener', 'onRemoveListener']);
 
-function listenersOf(emitter: NodeJS.Process) {
-  return LISTENS_TO.flatMap((event) => emitter.listeners(event).map((listener) => ({ event, listener })));
+function allListeners() {
+  return LISTENS_TO.flatMap((event) => listenersOf(event).map((listener) => ({ event, listener })));
+}
+
+/** As Node counts them: each keeps the process alive by its channel. */
+function countHolders(): number {
+  return countListeners('message') + countListeners('disconnect');
+}
+
+/** Node calls the same method when a channel ends as an app that ends it. */
+function isEndOfChannel(): boolean {
+  // The app may have changed how stacks are made.
+  const { stackTraceLimit, prepareStackTrace } = Error;
+  Error.stackTraceLimit = 10;
+  Reflect.deleteProperty(Error, 'prepareStackTrace');
+  const { stack = '' } = new Error();
+  Error.stackTraceLimit = stackTraceLimit;
+  if (prepareStackTrace) Error.prepareStackTrace = prepareStackTrace;
+  return /\bonread\b/.test(stack);
 }
 
 export interface Survival {
@@ -32,12 +50,14 @@ export interface Survival {
   readonly know: (identity: Identity) => void;
   /** There is no supervisor at present, and there will be one. */
   readonly isAway: () => boolean;
+  /** No channel keeps the process alive from now on. */
+  readonly letGo: () => void;
 }
 
 /** @param on `lost` is called when the supervisor is gone, `attached` when there is a new one. */
 export function survive(on: { readonly lost: () => void; readonly attached: (identity: Identity) => void }): Survival {
   // Node's own, of the channel: the next channel comes with its own ones.
-  let channelListeners = listenersOf(process).filter(
+  let channelListeners = allListeners().filter(
     ({ event, listener }, at) => (event === INTERNAL && at === 0) || OF_THE_CHANNEL.has(listener.name),
   );
   let identity: Identity | null = null;
@@ -46,7 +66,9 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
   /** It was taken in by the present supervisor. */
   let welcome = true;
 
-  const emit = process.emit.bind(process) as Emit;
+  let free = false;
+  let alive: NodeJS.Timeout | undefined;
+  let { send: sendOfNode } = process;
   (process as { emit: Emit }).emit = (event, ...args) => {
     if (event === 'disconnect' && identity && !leaving) {
       lose(identity);
@@ -59,11 +81,11 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
   };
   watchLeaving();
 
-  /** An app that closes its channel itself wants no other. Node calls the same method at the channel's end. */
+  /** An app that closes its channel itself wants no other. */
   function watchLeaving(): void {
     const disconnect = process.disconnect?.bind(process);
     process.disconnect = () => {
-      leaving = !/\bonread\b/.test(new Error().stack ?? '');
+      leaving = !isEndOfChannel();
       // Node would wait for word that a handle has arrived, which nobody is left to give.
       if (!leaving) (process as { _handleQueue?: unknown })._handleQueue = null;
       disconnect?.();
@@ -75,7 +97,7 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
     away = true;
     on.lost();
     // Where nothing but the channel kept the process alive.
-    const alive = setInterval(() => {}, 2 ** 30);
+    if (!free && countHolders() > 0) alive = setInterval(() => {}, 2 ** 30);
     const end = (): void => {
       away = false;
       clearInterval(alive);
@@ -98,14 +120,18 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
 
   function bind(fd: number): void {
     const { _forkChild: forkChild } = require('node:child_process') as unknown as { _forkChild: ForkChild };
-    for (const { event, listener } of channelListeners) process.removeListener(event, listener);
-    const before = new Set(listenersOf(process).map(({ listener }) => listener));
+    for (const { event, listener } of channelListeners) off(event, listener);
+    const before = new Set(allListeners().map(({ listener }) => listener));
+    const { send } = process;
     forkChild(fd, 'json');
-    channelListeners = listenersOf(process).filter(({ listener }) => !before.has(listener));
-    // Node counts those that are added from now on; each keeps the process alive.
-    const listeners = process.listenerCount('message') + process.listenerCount('disconnect');
+    // What the app has put in its place calls the one before, which takes the new channel.
+    if (send === sendOfNode) sendOfNode = process.send;
+    else Object.assign(process, { send });
+    channelListeners = allListeners().filter(({ listener }) => !before.has(listener));
+    // Node counts those that are added from now on.
     const { channel } = process as { channel?: { readonly refCounted?: () => void } };
-    for (let count = 0; count < listeners; count++) channel?.refCounted?.();
+    for (let holders = countHolders(); holders > 0; holders--) channel?.refCounted?.();
+    if (free) process.channel?.unref();
     watchLeaving();
   }
 
@@ -115,6 +141,11 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
       welcome = true;
     },
     isAway: () => away,
+    letGo: () => {
+      free = true;
+      clearInterval(alive);
+      process.channel?.unref();
+    },
   };
 }
 

@@ -3,6 +3,10 @@ import { IPC_CMD, type ToApp } from '../protocol/ipc.ts';
 
 /** What has come of a message is kept until it is whole; no app that means well sends a longer one to its supervisor. */
 const LONGEST_MESSAGE = 16 * 1024 * 1024;
+/** A message that begins and does not go on for this long will never be whole. */
+const HALF_MS = 1000;
+/** Emitted by a child whose channel holds what does not become a message. */
+export const SPOILT = 'spoilt';
 /** With more than this of answers that an app has not read, nothing that it says is heard. */
 const MOST_UNREAD_BYTES = 1024 * 1024;
 /** How often it is looked whether it reads again. */
@@ -18,6 +22,8 @@ const OF_THE_MOMENT: ReadonlySet<ToApp['kind']> = new Set(['mean', 'ping']);
 /** Node's pipe under a channel. */
 interface ChannelHandle {
   onread?: (...args: unknown[]) => void;
+  /** Part of a message has come. */
+  buffering?: boolean;
   readonly writeQueueSize?: number;
   readonly readStart: () => void;
   readonly readStop: () => void;
@@ -38,6 +44,8 @@ export function boundChannel(child: ChildProcess): void {
   const close = (what: string): void => {
     const app = child.pid === undefined ? 'an app' : `process ${child.pid}`;
     console.error(`${app} ${what}: its channel is closed`);
+    // Else Node waits for the rest of the message.
+    channel.buffering = false;
     if (child.connected) child.disconnect();
   };
   const lookWhetherItReads = (): void => {
@@ -47,7 +55,9 @@ export function boundChannel(child: ChildProcess): void {
     else channel.readStart();
   };
 
+  let half: NodeJS.Timeout | undefined;
   channel.onread = function (...args) {
+    clearTimeout(half);
     try {
       onread.apply(this, args);
     } catch {
@@ -58,6 +68,7 @@ export function boundChannel(child: ChildProcess): void {
     const pending = symbolOf(this, 'kJSONBuffer');
     if (typeof pending === 'string' && pending.length >= LONGEST_MESSAGE)
       return close(`sent a message of more than ${LONGEST_MESSAGE} bytes`);
+    if (pending) half = setTimeout(() => child.emit(SPOILT), HALF_MS).unref();
     if (kept() > MOST_KEPT) return close('does not say that what it was sent has arrived');
     if (unread() <= MOST_UNREAD_BYTES || looking) return;
     channel.readStop();

@@ -8,6 +8,8 @@ import type { ProcessEvent, RunIdentity, RunningProcess } from '../supervisor/po
 import { AdoptedChild, isSame, type WatchedChild } from './adopted-child.ts';
 import type { User } from './as-user.ts';
 import type { AttachServer } from './attach-server.ts';
+import { SPOILT } from './channel-bounds.ts';
+import { firstPorts } from './first-ports.ts';
 import { guardChannel } from './guard-channel.ts';
 import { killedForMemory } from './oom.ts';
 import { readProcess } from './process-table.ts';
@@ -17,7 +19,7 @@ import type { SharedSockets } from './shared-sockets.ts';
 import { type Runnable, spawnProblem } from './spawn-problem.ts';
 import { followTrace, type Trace, traceLeft } from './traces.ts';
 
-/** The last messages of a process that has ended are read within this time. */
+/** The last messages of a process that has ended are read within this time, and its end is told after that of its channel. */
 const LAST_MESSAGES_MS = 200;
 
 export interface ChildOptions {
@@ -140,6 +142,20 @@ function watch(
     send: tell,
   });
 
+  let endLook = (): void => {};
+  // The app has closed its channel, or written to it: nothing more is heard of it, and what it listens on is seen.
+  const unheard = (): void => {
+    if (exited || !emit || pid === undefined) return;
+    emit({ kind: 'main-ran' });
+    endLook();
+    if (shared) return;
+    endLook = firstPorts(pid, (ports) => {
+      for (const port of ports) emit?.({ kind: 'listening', address: `*:${port}` });
+    });
+  };
+  child.once(SPOILT, unheard);
+  child.once('disconnect', () => setTimeout(unheard, LAST_MESSAGES_MS));
+
   child.on('error', (error: NodeJS.ErrnoException) => {
     // Also emitted when a message could not be sent, which concerns nobody.
     if (pid !== undefined) return;
@@ -152,6 +168,7 @@ function watch(
   });
   child.on('exit', (code: number | null, signal: string | null) => {
     exited = true;
+    endLook();
     sockets?.gone();
     tree?.mainExited();
     const report = () =>
@@ -204,9 +221,9 @@ function watch(
   child.on('internalMessage', onInternal);
 
   return {
-    askShutdown: (signal, drain) => {
+    askShutdown: (signal, drain, messageMs) => {
       // An app that closed its channel cannot be asked.
-      if (child.connected) tell({ kind: 'shutdown', signal, drain });
+      if (child.connected) tell({ kind: 'shutdown', signal, drain, messageMs });
       else child.kill(signal as NodeJS.Signals);
     },
     endDrain: () => tell({ kind: 'end-drain' }),
@@ -218,9 +235,11 @@ function watch(
       if (wholeTree) tree?.signal(signal);
       else if (!exited) child.kill(signal as NodeJS.Signals);
     },
+    letGo: () => tell({ kind: 'let-go' }),
     awaitTree: () => tree?.whenGone(() => emit?.({ kind: 'tree-gone' })),
     forget: () => {
       emit = null;
+      endLook();
       tree?.forget();
     },
   };

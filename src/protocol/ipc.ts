@@ -76,7 +76,11 @@ export type ToApp =
       readonly signal: string;
       /** Stop listening and finish what is in flight; null: only pass the message on. */
       readonly drain: DrainOrder | null;
+      /** How long an app that acts on the message has for that, before the signal where it handles that too. */
+      readonly messageMs?: number;
     }
+  /** It was sent the signal to end: the channel is to keep it alive no longer. */
+  | { readonly kind: 'let-go' }
   /** The answer to `stopped-listening`: no connection follows this message. */
   | { readonly kind: 'nothing-follows' }
   /** The time to drain is over: go on to the end. */

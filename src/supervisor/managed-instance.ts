@@ -1,4 +1,5 @@
 import type { AppSpec, Check } from '../domain/app-spec.ts';
+import type { DrainOrder } from '../domain/drain-times.ts';
 import {
   type Instance,
   type InstanceEffect,
@@ -278,11 +279,12 @@ export class ManagedInstance {
       case 'spawn':
         return this.#spawn();
       case 'ask-shutdown':
-        return this.#process?.askShutdown(this.#spec.stop.signal, effect.drain);
+        return this.#askShutdown(effect.drain);
       case 'end-drain':
         return this.#process?.endDrain();
       case 'signal':
-        return this.#process?.signal(effect.signal, effect.tree);
+        this.#process?.signal(effect.signal, effect.tree);
+        return this.#process?.letGo();
       case 'await-tree':
         return this.#process?.awaitTree();
       case 'set-timer': {
@@ -295,6 +297,11 @@ export class ManagedInstance {
         this.#timers.set(timer, drop);
       }
     }
+  }
+
+  #askShutdown(drain: DrainOrder | null): void {
+    const { signal, killTimeoutMs } = this.#spec.stop;
+    this.#process?.askShutdown(signal, drain, killTimeoutMs / 2);
   }
 
   #spawn(): void {

@@ -102,8 +102,11 @@ export interface TraceLeft {
 }
 
 export interface RunningProcess {
-  /** Asks the app, through its bootstrap, to finish and exit. `drain` null: only passes the message on. */
-  readonly askShutdown: (signal: string, drain: DrainOrder | null) => void;
+  /**
+   * Asks the app, through its bootstrap, to finish and exit. `drain` null: only passes the message on. `messageMs`: how
+   * long one that acts on the message has for that, before the signal.
+   */
+  readonly askShutdown: (signal: string, drain: DrainOrder | null, messageMs: number) => void;
   /** The time to drain is over: on to the end. */
   readonly endDrain: () => void;
   /** It is ready: new connections may reach it. */
@@ -116,6 +119,8 @@ export interface RunningProcess {
   readonly connect: (port: number | null) => Promise<Socket>;
   /** Signals the main process, or its whole tree. A process that is gone is no error. */
   readonly signal: (signal: string, tree: boolean) => void;
+  /** It was told to end: its channel is to keep it alive no longer. */
+  readonly letGo: () => void;
   /** Emits `tree-gone` once nothing of the tree is left. */
   readonly awaitTree: () => void;
   /** No more events; called when another run takes over or the instance is dropped. */

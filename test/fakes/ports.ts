@@ -149,6 +149,11 @@ export class FakeProcess implements RunningProcess {
 
   readonly connect = (): Promise<Socket> => Promise.reject(new Error('there is nothing to connect to'));
 
+  letsGo = 0;
+  readonly letGo = (): void => {
+    this.letsGo++;
+  };
+
   readonly awaitTree = (): void => {
     this.awaited = true;
   };
