@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from '../cli/command.ts';
 import { isTerminal } from '../cli/is-terminal.ts';
@@ -24,13 +23,20 @@ export async function main(run: (argv: readonly string[], context: Context) => P
   const dashes = given.indexOf('--');
   const argv = dashes === -1 ? given : given.slice(0, dashes);
   const silent = argv.some((arg) => arg === '-s' || arg === '--silent');
-  const abort = new AbortController();
-  process.once('SIGINT', () => {
-    process.exitCode = 130;
-    abort.abort();
-    // A command that does not end by the signal alone ends by the next one.
-    session.close();
-  });
+  let abort: AbortController | null = null;
+  /** A command that talks to a daemon, or waits, ends of itself by Ctrl-C. Before that, the signal ends it. */
+  const interruptible = (): AbortSignal => {
+    if (abort !== null) return abort.signal;
+    const controller = new AbortController();
+    abort = controller;
+    process.once('SIGINT', () => {
+      process.exitCode = 130;
+      controller.abort();
+      // A command that does not end by the signal alone ends by the next one.
+      session.close();
+    });
+    return controller.signal;
+  };
   /** Whatever was asked: each once. */
   const told = new Set<string>();
   const tell = (problems: readonly string[] = []): void => {
@@ -61,7 +67,7 @@ export async function main(run: (argv: readonly string[], context: Context) => P
     },
     env: process.env,
     cwd: process.cwd(),
-    cpus: availableParallelism,
+    cpus: () => process.getBuiltinModule('node:os').availableParallelism(),
     execPath: process.execPath,
     program: join(__dirname, 'upkeep.cjs'),
     version: VERSION,
@@ -71,27 +77,36 @@ export async function main(run: (argv: readonly string[], context: Context) => P
       bytes: writeOut,
       note: (text) => (silent ? undefined : writeError(`${text}\n`)),
       problem: (text) => writeError(`${text}\n`),
-      status: (text) => isTerminal(2) && process.stderr.write(`\r\x1b[K${forTerminal(text)}`),
+      status: (text) => isTerminal(2) && writeOut(`\r\x1b[K${forTerminal(text)}`, 2),
       isTerminal: isTerminal(2),
     },
     stdin: readStdin,
     importModule,
-    connect: () => session.connect(),
-    connectRunning: (anyProtocol) => session.connectRunning(anyProtocol),
+    connect: () => {
+      interruptible();
+      return session.connect();
+    },
+    connectRunning: (anyProtocol) => {
+      interruptible();
+      return session.connectRunning(anyProtocol);
+    },
     readStatus: () => {
       const status = readStatus(context.home, { wall: Date.now(), elapsed: systemClock.now() });
       tell(status?.problems);
       return status?.instances ?? null;
     },
-    signal: abort.signal,
+    get signal(): AbortSignal {
+      return interruptible();
+    },
   };
   const code = await run(argv, context);
   session.close();
-  process.exitCode ??= code;
+  // At once: all is written, and what Node does at an end of its own takes milliseconds.
+  process.exit(process.exitCode ?? code);
 }
 
 function writeError(text: string): void {
-  process.stderr.write(isTerminal(2) ? forTerminal(text) : text);
+  writeOut(isTerminal(2) ? forTerminal(text) : text, 2);
 }
 
 async function readStdin(): Promise<string> {

@@ -15,7 +15,6 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import Module from 'node:module';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
 import { doubled, halved } from '../protocol/doubled.ts';
@@ -37,7 +36,8 @@ const cachedData = readOwn();
 const parameters = 'exports, require, module, __filename, __dirname, importModule';
 const source = `(function (${parameters}) { ${readFileSync(file, 'utf8')}\n})`;
 const script = new Script(source, { filename: file, ...(cachedData ? { cachedData } : {}) });
-const module_ = new Module(file);
+// No `Module` of Node's: it loads the loader of ES modules.
+const module_ = { exports: {} };
 const run = script.runInThisContext() as (...args: unknown[]) => void;
 const importModule = (specifier: string): Promise<unknown> => import(specifier);
 run.call(module_.exports, module_.exports, require, module_, file, __dirname, importModule);

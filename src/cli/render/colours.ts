@@ -1,4 +1,4 @@
-import { styleText } from 'node:util';
+import { inspect } from 'node:util';
 import { isTerminal } from '../is-terminal.ts';
 
 /** As no-color.org has it, and pm2's --no-color. Asked once: stdout does not change. */
@@ -29,8 +29,10 @@ export const OF_APPS: readonly Style[] = [
 
 type Style = (text: string) => string;
 
-function style(format: Parameters<typeof styleText>[0]): Style {
-  return (text) => (enabled ? styleText(format, text) : text);
+/** Not by `styleText`, which looks at stdout first, and makes it: that takes longer than all of `list`. */
+function style(format: string): Style {
+  const [on, off] = inspect.colors[format] ?? [0, 0];
+  return (text) => (enabled ? `\x1b[${on}m${text}\x1b[${off}m` : text);
 }
 
 function decide(): boolean {

@@ -5,9 +5,11 @@ export interface Column {
   readonly align: 'left' | 'right';
 }
 
-/** Code points that terminals draw two cells wide. */
-const WIDE =
-  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
+/** Code points that terminals draw two cells wide. Made when needed, as such classes take a while. */
+let wide: RegExp | undefined;
+const WIDE = String.raw`[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}`;
+/** Marks that combine with the character before take no cell. */
+let mark: RegExp | undefined;
 const NARROW_ONLY = /^[\x20-\x7e]*$/;
 
 /**
@@ -46,11 +48,11 @@ function pad(text: string, width: number, align: Column['align']): string {
 
 /** @returns how many cells of a terminal a text takes. */
 function cells(text: string): number {
-  if (NARROW_ONLY.test(text)) return text.length;
+  const shown = text.includes('\x1b') ? stripVTControlCharacters(text) : text;
+  if (NARROW_ONLY.test(shown)) return shown.length;
+  wide ??= new RegExp(WIDE, 'u');
+  mark ??= /\p{Mark}/u;
   let count = 0;
-  for (const character of stripVTControlCharacters(text)) {
-    // Marks that combine with the character before take no cell.
-    if (!/\p{Mark}/u.test(character)) count += WIDE.test(character) ? 2 : 1;
-  }
+  for (const character of shown) if (!mark.test(character)) count += wide.test(character) ? 2 : 1;
   return count;
 }
