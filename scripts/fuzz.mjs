@@ -1,4 +1,5 @@
 // npm run fuzz -- [--minutes 10] [--only frames] [--seed 1] [--at 2]: the fuzz tests, for longer. See docs/reliability.md.
+import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 
 /** That many campaigns share the time, two at a time. */
@@ -19,7 +20,8 @@ if (!(ms > 0)) {
 Object.assign(process.env, {
   UPKEEP_FUZZ_MS: String(ms),
   UPKEEP_FUZZ_ONLY: only,
-  ...(seed === undefined ? {} : { UPKEEP_FUZZ_SEED: seed }),
+  // `npm test` has the same one each time.
+  UPKEEP_FUZZ_SEED: seed ?? String(randomInt(2 ** 31)),
   ...(at === undefined ? {} : { UPKEEP_FUZZ_AT: at }),
   // Of a file, which may hold two campaigns.
   TEST_TIMEOUT_MS: String(3 * ms + 120_000),

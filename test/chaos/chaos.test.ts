@@ -16,7 +16,7 @@ import { Random } from './random.ts';
  */
 
 const MINUTES = Number(process.env['CHAOS_MINUTES'] ?? 0.8);
-const SEED = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+const SEED = Number(process.env['CHAOS_SEED'] ?? 1);
 /** Longer than any command of the run takes, so that a kill meets all of its steps. */
 const LATEST_KILL_MS = 700;
 const STOPPED_MS = 300;

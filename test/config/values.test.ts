@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import * as fc from 'fast-check';
 import * as v from 'valibot';
 import * as values from '../../src/config/values.ts';
+import * as fc from '../fakes/fast-check.ts';
 
 /** Rows of [what stands in the file, what it means]. */
 type Rows = readonly (readonly [given: unknown, meaning: unknown])[];

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import * as fc from 'fast-check';
 import { Registry } from '../../src/daemon/registry.ts';
 import { appSpec } from '../fakes/app-spec.ts';
+import * as fc from '../fakes/fast-check.ts';
 
 const spec = (name: string, instances = 1) => appSpec({ name, instances });
 const slotsOf = (registry: Registry, name: string) =>

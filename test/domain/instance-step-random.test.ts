@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import type { StopHow } from '../../src/domain/drain-times.ts';
 import {
   type Instance,
@@ -15,6 +14,7 @@ import {
 import { step } from '../../src/domain/instance-step.ts';
 import type { Exit } from '../../src/domain/restart-policy.ts';
 import { appSpec } from '../fakes/app-spec.ts';
+import * as fc from '../fakes/fast-check.ts';
 
 const policies: fc.Arbitrary<InstancePolicy> = fc
   .record({

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import * as fc from 'fast-check';
 import {
   beginRollout,
   isOver,
@@ -10,6 +9,7 @@ import {
   type RolloutLimits,
   stepRollout,
 } from '../../src/domain/rollout.ts';
+import * as fc from '../fakes/fast-check.ts';
 
 const spawn = (id: number): RolloutEffect => ({ kind: 'spawn', id });
 const drain = (id: number): RolloutEffect => ({ kind: 'drain', id });

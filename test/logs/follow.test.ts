@@ -12,10 +12,10 @@ import {
 import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import * as fc from 'fast-check';
 import { LogFollower } from '../../src/logs/follow.ts';
 import { LogSnapshot } from '../../src/logs/log-snapshot.ts';
 import { rotatedPath } from '../../src/logs/rotation.ts';
+import * as fc from '../fakes/fast-check.ts';
 import { tempFolder } from '../fakes/temp-folder.ts';
 
 /** A log, and what a follower of it, from its present end on, has seen since it was last asked. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import * as fc from 'fast-check';
 import type { LogSpec } from '../../src/domain/app-spec.ts';
 import { formatOf, noteOf } from '../../src/logs/format.ts';
 import { appSpec } from '../fakes/app-spec.ts';
+import * as fc from '../fakes/fast-check.ts';
 
 const NOW = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import * as fc from 'fast-check';
 import { LineSplitter, LONGEST_LINE_BYTES } from '../../src/logs/line-splitter.ts';
+import * as fc from '../fakes/fast-check.ts';
 
 /** Feeds chunks from one buffer that is used again and again, as those of a pipe are. */
 function split(chunks: readonly (string | Uint8Array)[], { flush = false } = {}): Buffer[] {

@@ -3,9 +3,9 @@ import { appendFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import * as fc from 'fast-check';
 import { LogSnapshot, type Wanted } from '../../src/logs/log-snapshot.ts';
 import { rotatedPath } from '../../src/logs/rotation.ts';
+import * as fc from '../fakes/fast-check.ts';
 import { tempFolder } from '../fakes/temp-folder.ts';
 
 const ALL: Wanted = { since: null, until: null, encoding: 'utf8', matches: () => true };

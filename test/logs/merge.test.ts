@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import * as fc from 'fast-check';
 import { mergeLines, mergeStreams } from '../../src/logs/merge.ts';
 import type { LogLine } from '../../src/logs/read-lines.ts';
+import * as fc from '../fakes/fast-check.ts';
 
 const lists = fc.array(
   fc.array(fc.nat(20)).map((times) => times.toSorted((a, b) => a - b)),

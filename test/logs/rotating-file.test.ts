@@ -11,10 +11,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import * as fc from 'fast-check';
 import type { RotationSpec } from '../../src/domain/app-spec.ts';
 import { RotatingFile } from '../../src/logs/rotating-file.ts';
 import { TimesReader } from '../../src/logs/times.ts';
+import * as fc from '../fakes/fast-check.ts';
 import { tempFolder } from '../fakes/temp-folder.ts';
 
 const START = new Date(2026, 0, 2, 3, 4, 5).getTime();

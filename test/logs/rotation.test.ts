@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import * as fc from 'fast-check';
 import type { RotateInterval } from '../../src/domain/app-spec.ts';
 import { nextRotation, parseRotated, room, rotatedPath } from '../../src/logs/rotation.ts';
+import * as fc from '../fakes/fast-check.ts';
 
 describe('the name of a log that was set aside', () => {
   test('tells the log and the time, and sorts by it', () => {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { appendFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import * as fc from 'fast-check';
 import { timeInLine } from '../../src/logs/line-time.ts';
 import { TimesReader, TimesWriter, timesPath } from '../../src/logs/times.ts';
+import * as fc from '../fakes/fast-check.ts';
 import { tempFolder } from '../fakes/temp-folder.ts';
 
 function log(t: TestContext) {

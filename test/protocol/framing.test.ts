@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import * as fc from 'fast-check';
 import { encodeFrame, FrameReader } from '../../src/protocol/framing.ts';
+import * as fc from '../fakes/fast-check.ts';
 
 const messages = [{ id: 1, method: 'list', params: {} }, { event: 'Grüße 🎉', data: ['a\nb', null, 1.5] }, 'text', 0];
 const bytes = Buffer.from(messages.map(encodeFrame).join(''));
