@@ -155,6 +155,7 @@ function install(sendNow: NonNullable<typeof own.send>): void {
       case 'also-socket':
       case 'mean':
       case 'passed':
+      case 'kept':
       case 'offer':
       case 'take':
         return sockets?.handle(body, handle);
@@ -167,7 +168,7 @@ function install(sendNow: NonNullable<typeof own.send>): void {
     asked = order;
     if (!order.drain || !sockets) return letAppFinish(order);
     sockets.stopListening();
-    drain = new Drain(connections, order.drain, hasSay(), {
+    drain = new Drain(connections, order.drain, hasSay(), sockets, {
       onlyStreams: () => send({ kind: 'only-streams' }),
       done: () => letAppFinish(order),
     });

@@ -7,7 +7,8 @@ import { type Connections, type HttpSocket, isHttp } from './connections.ts';
 /**
  * Lets an app finish what it has begun, after its sockets were given back. HTTP/1 clients are told by `Connection: close`
  * in their next answer, HTTP/2 clients by GOAWAY, WebSockets by a close frame; event streams are ended. What just lies
- * there idle ends by the server's own keepAliveTimeout, as it would on any day, so that no request crosses its end.
+ * there idle goes to another worker, or ends by the server's own keepAliveTimeout, as it would on any day, so that no
+ * request crosses its end.
  * docs/drain.md explains it.
  */
 
@@ -29,10 +30,19 @@ export interface DrainEvents {
   readonly done: () => void;
 }
 
+/** Gives connections to other workers. */
+export interface Mover {
+  /** @param arrived is called when none is on its way any more. */
+  readonly moveIdle: (sockets: readonly HttpSocket[], arrived: () => void) => void;
+  /** How many are on their way. */
+  readonly moving: () => number;
+}
+
 export class Drain {
   readonly #connections: Connections;
   readonly #order: DrainOrder;
   readonly #appHasSay: boolean;
+  readonly #mover: Mover;
   readonly #events: DrainEvents;
   /** What was read of a connection when it was last looked at. */
   readonly #bytes = new WeakMap<Socket, number>();
@@ -46,8 +56,9 @@ export class Drain {
   #saidOnlyStreams = false;
   #done = false;
 
-  constructor(connections: Connections, order: DrainOrder, appHasSay: boolean, events: DrainEvents) {
+  constructor(connections: Connections, order: DrainOrder, appHasSay: boolean, mover: Mover, events: DrainEvents) {
     this.#connections = connections;
+    this.#mover = mover;
     this.#order = order;
     this.#appHasSay = appHasSay;
     this.#events = events;
@@ -57,8 +68,9 @@ export class Drain {
   begin(): void {
     closeAfterAnswers(this.#connections.servers);
     this.#tellSessions(this.#startedAt);
-    // An immediate comes after what the sockets have to say, a timer before it.
-    this.#timer = setInterval(() => setImmediate(() => void this.#look()), LOOK_MS);
+    const lookSoon = (): void => this.#lookSoon();
+    this.#timer = setInterval(lookSoon, LOOK_MS);
+    lookSoon();
   }
 
   /** Waits no longer. */
@@ -78,15 +90,22 @@ export class Drain {
     return Math.min(longest, this.#order.lingerMs);
   }
 
+  /** An immediate comes after what the sockets have to say, a timer before it. */
+  #lookSoon(): void {
+    setImmediate(() => void this.#look());
+  }
+
   async #look(): Promise<void> {
+    if (this.#done) return;
     const now = performance.now();
+    if (this.#order.move) this.#mover.moveIdle(this.#connections.sockets(), () => this.#lookSoon());
     // The process stood still: requests may be waiting that it has not read.
     if (now - this.#expectedAt > LOOK_MS * 5) this.#lingerUntil = Math.max(this.#lingerUntil, now + LOOK_MS * 10);
     this.#expectedAt = now + LOOK_MS;
     if (now > this.#lingerUntil) this.#closeIdle();
     this.#tellSessions(now);
     const streams = this.#connections.webSockets.size + this.#connections.eventStreams().length;
-    const others = (await this.#connections.count()) - streams;
+    const others = this.#mover.moving() + (await this.#connections.count()) - streams;
     if (!this.#appHasSay) this.#tellStreams(this.#order.staggerMs);
     if (this.#done || others > 0) return;
     if (streams === 0 || this.#appHasSay) return this.end();

@@ -1,5 +1,8 @@
 import type { Server, Socket } from 'node:net';
-import type { FromSockets, SocketQuery, ToSockets } from '../protocol/ipc.ts';
+import type { FromSockets, Moves, SocketQuery, ToSockets } from '../protocol/ipc.ts';
+import type { HttpSocket } from './connections.ts';
+import type { Mover } from './drain.ts';
+import { bringIn, idleAmong, isPlainHttp, takeOut } from './move-idle.ts';
 
 /**
  * The worker's side of sockets that the supervisor holds: server.listen() is given such a socket instead of one of its
@@ -21,6 +24,10 @@ const BRIEF_SLACK = 8;
 const STEP_BACK_MS = 0.05;
 /** What a supervisor that is gone had sent to a worker is read within this time. */
 const ARRIVED_MS = 500;
+/** Connections that a worker moves at the same time; the others are served meanwhile. */
+const MOST_MOVING = 64;
+/** One that nobody has taken, as when all others are busy, is offered again after this long, and twice as long, ... */
+const OFFER_AGAIN_MS = 50;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const ECANCELED = -125;
 
@@ -77,7 +84,16 @@ interface Request {
 
 export type SendToSupervisor = (body: FromSockets, handle?: unknown, sent?: () => void) => void;
 
-export interface WorkerSockets {
+/** A connection that was passed on, until it is known to have arrived: nobody reads from it. */
+interface Passing {
+  readonly entry: Shared;
+  readonly client: Handle;
+  readonly moves: Moves | null;
+  /** How often nobody has taken it. */
+  readonly refusals: number;
+}
+
+export interface WorkerSockets extends Mover {
   readonly handle: (message: ToSockets, handle: unknown) => void;
   /** Gives all sockets back. What is on its way to this worker still arrives and is served. */
   readonly stopListening: () => void;
@@ -92,9 +108,13 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
   const { Server: NetServer } = require('node:net') as typeof import('node:net');
   const requests = new Map<number, Request>();
   const shared = new Map<string, Shared>();
-  /** Connections that were passed on, until they are known to have arrived. Not a byte of them was read. */
-  const passing = new Map<number, { readonly entry: Shared; readonly client: Handle }>();
+  const passing = new Map<number, Passing>();
   let nextPass = 1;
+  /** Whose sockets were given back, for a drain: their connections may go to other workers. */
+  const left = new Map<Server, Shared>();
+  /** Those that nobody has taken yet. */
+  const kept = new WeakMap<Socket, { readonly refusals: number; readonly until: number }>();
+  let allMoved = (): void => {};
   const indexes = new Map<string, Set<number>>();
   const lock = new Int32Array(new SharedArrayBuffer(4));
   let nextRequest = 1;
@@ -187,8 +207,8 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
       return deliver(entry, status, client);
     if (mayPassOn(entry)) {
       const pass = nextPass++;
-      passing.set(pass, { entry, client });
-      return send({ kind: 'pass-on', socket: entry.key, open, pass }, client);
+      passing.set(pass, { entry, client, moves: null, refusals: 0 });
+      return send({ kind: 'pass-on', socket: entry.key, open, pass, moves: null }, client);
     }
     deliver(entry, status, client);
     Atomics.wait(lock, 0, 0, STEP_BACK_MS);
@@ -196,17 +216,71 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
 
   /** The supervisor is gone: those that no other worker has got are served here. */
   function takeBack(): void {
-    for (const [pass, { entry, client }] of passing) {
+    for (const [pass, { entry, client, moves }] of passing) {
       passing.delete(pass);
       if (heldElsewhere(client)) client.close();
-      else deliver(entry, 0, client);
+      else deliverPassed(entry, client, '', moves);
     }
+    allMoved();
+  }
+
+  function moving(): number {
+    return [...passing.values()].filter(({ moves }) => moves !== null).length;
+  }
+
+  function moveIdle(sockets: readonly HttpSocket[], arrived: () => void): void {
+    if (!process.connected) return;
+    allMoved = arrived;
+    const now = performance.now();
+    const due = sockets.filter((socket) => (kept.get(socket)?.until ?? 0) <= now);
+    for (const { socket, server, moves } of idleAmong(due, (each) => left.has(each), MOST_MOVING - moving())) {
+      const entry = left.get(server);
+      const client = entry && (takeOut(socket) as Handle | null);
+      if (!client) continue;
+      const pass = nextPass++;
+      passing.set(pass, { entry, client, moves, refusals: kept.get(socket)?.refusals ?? 0 });
+      send({ kind: 'pass-on', socket: entry.key, open: openIn(entry), pass, moves }, client);
+    }
+  }
+
+  /** @param stays whether it stays here, as nobody else takes it. */
+  function settle(pass: number, stays: boolean): void {
+    const passed = passing.get(pass);
+    if (!passed) return;
+    passing.delete(pass);
+    const { entry, client, moves } = passed;
+    if (stays) {
+      const refusals = passed.refusals + 1;
+      const socket = deliverPassed(entry, client, '', moves);
+      if (socket) kept.set(socket, { refusals, until: performance.now() + OFFER_AGAIN_MS * 2 ** refusals });
+    } else {
+      client.close();
+    }
+    if (moves !== null && moving() === 0) allMoved();
   }
 
   function deliver(entry: Shared, status: number, client: Handle | undefined): void {
     entry.deliver?.call(entry.handle, status, client);
     entry.begun++;
     tellSoon();
+  }
+
+  /**
+   * Of a connection that somebody else has accepted.
+   * @param head what was read of it, in base64.
+   */
+  function deliverPassed(entry: Shared, client: Handle, head: string, moves: Moves | null): Socket | null {
+    let socket: Socket | null = null;
+    const note = (accepted: Socket): void => {
+      socket = accepted;
+      if (head !== '') accepted.unshift(Buffer.from(head, 'base64'));
+    };
+    entry.server.prependOnceListener('connection', note);
+    deliver(entry, 0, client);
+    // Node may have closed it, as one too many.
+    entry.server.off('connection', note);
+    if (socket && moves === 'idle') bringIn(entry.server, socket);
+    return socket;
   }
 
   function tellSoon(): void {
@@ -234,26 +308,26 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
 
   function stopListening(): void {
     draining = true;
-    for (const entry of shared.values()) entry.handle.close();
+    for (const entry of shared.values()) {
+      left.set(entry.server, entry);
+      entry.handle.close();
+    }
   }
 
-  function take({ connection, socket, head }: Extract<ToSockets, { kind: 'take' }>, client: Handle): void {
+  function take({ connection, socket, head, moves }: Extract<ToSockets, { kind: 'take' }>, client: Handle): void {
     const entry = shared.get(socket);
-    if (!entry?.deliver) {
+    if (!entry?.deliver || (moves && !welcomes(entry))) {
       client.close();
       return send({ kind: 'declined', connection });
     }
-    if (head !== '') {
-      entry.server.prependOnceListener('connection', (accepted: Socket) => {
-        accepted.unshift(Buffer.from(head, 'base64'));
-      });
-    }
-    deliver(entry, 0, client);
+    deliverPassed(entry, client, head, moves ?? null);
     send({ kind: 'took', connection });
   }
 
   return {
     stopListening,
+    moveIdle,
+    moving,
     alone: () => {
       for (const entry of shared.values()) entry.limit = Number.POSITIVE_INFINITY;
       // What was on its way to another worker has arrived by then.
@@ -291,11 +365,10 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
           if (entry) entry.limit = message.mean < 0 ? Number.POSITIVE_INFINITY : fairShare(message.mean);
           return;
         }
-        case 'passed': {
-          passing.get(message.pass)?.client.close();
-          passing.delete(message.pass);
-          return;
-        }
+        case 'passed':
+          return settle(message.pass, false);
+        case 'kept':
+          return settle(message.pass, true);
         case 'offer':
           return send({ kind: 'claim', connection: message.connection });
         case 'take':
@@ -383,6 +456,12 @@ function onConnectionEnd(server: Server, ended: () => void): void {
     ended();
     return original.call(this);
   };
+}
+
+/** Whether it serves what another worker has served until now: a new build may be of another kind. */
+function welcomes(entry: Shared): boolean {
+  const { maxConnections } = entry.server;
+  return isPlainHttp(entry.server) && !(maxConnections > 0 && openIn(entry) >= maxConnections);
 }
 
 function openIn({ server }: Shared): number {

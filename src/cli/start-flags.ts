@@ -21,7 +21,13 @@ const OF_THE_COMMAND: ReadonlySet<string> = new Set(
   ),
 );
 /** Flags such as --no-autorestart: true unless given. */
-const ON_BY_DEFAULT: ReadonlySet<string> = new Set(['autorestart', 'autostart', 'treekill', 'logCompress']);
+const ON_BY_DEFAULT: ReadonlySet<string> = new Set([
+  'autorestart',
+  'autostart',
+  'treekill',
+  'logCompress',
+  'moveConnections',
+]);
 
 /** What a shell gives of an option that is no text. */
 const FROM_TEXT: Readonly<Record<string, (given: unknown, flag: string) => unknown>> = {

@@ -44,6 +44,7 @@ export const START_OPTIONS: readonly Option[] = [
   ['--min-ready <time>', 'in a reload, how long each new one must stay up before its old one goes'],
   ['--drain-timeout <time>', 'how long one that is replaced may finish its requests (30s)'],
   ['--stream-timeout <time>', 'and its WebSockets and event streams (60s)'],
+  ['--no-move-connections', 'wait for its idle connections, instead of moving them to other instances'],
   ['--balance <way>', 'how a cluster shares connections: auto, rr, kernel or sticky'],
   ['--sticky-cookie <name>', 'sticky, by this cookie instead of the address'],
   ['--min-uptime <ms>', 'a run that ends sooner is unstable'],

@@ -61,6 +61,7 @@ export const SCHEMAS = {
   liveness: value.liveness,
   drain_timeout: value.duration,
   stream_timeout: value.duration,
+  move_connections: value.flag,
   max_surge: value.count,
   max_unavailable: value.count,
   min_ready: value.duration,

@@ -168,6 +168,7 @@ function optionsOf({
     liveness: others.liveness,
     drain_timeout: drain.timeoutMs,
     stream_timeout: drain.streamTimeoutMs,
+    move_connections: drain.moveConnections,
     max_surge: rollout.maxSurge,
     max_unavailable: rollout.maxUnavailable,
     min_ready: rollout.minReadyMs,

@@ -174,8 +174,10 @@ function livenessSpec(
   };
 }
 
-function drainSpec({ drain_timeout: timeoutMs = DEFAULTS.drainTimeoutMs, stream_timeout }: AppOptions): DrainSpec {
-  return { timeoutMs, streamTimeoutMs: Math.max(timeoutMs, stream_timeout ?? DEFAULTS.streamTimeoutMs) };
+function drainSpec(options: AppOptions): DrainSpec {
+  const { drain_timeout: timeoutMs = DEFAULTS.drainTimeoutMs, stream_timeout, move_connections } = options;
+  const streamTimeoutMs = Math.max(timeoutMs, stream_timeout ?? DEFAULTS.streamTimeoutMs);
+  return { timeoutMs, streamTimeoutMs, moveConnections: move_connections ?? true };
 }
 
 function rolloutSpec(options: AppOptions, where: string): RolloutSpec {

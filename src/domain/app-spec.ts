@@ -168,6 +168,8 @@ export interface DrainSpec {
   readonly timeoutMs: number;
   /** For what has no natural end: WebSockets and server-sent events. At least `timeoutMs`. */
   readonly streamTimeoutMs: number;
+  /** Idle connections go to other workers instead of being waited for. */
+  readonly moveConnections: boolean;
 }
 
 export interface RolloutSpec {

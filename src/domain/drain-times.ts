@@ -12,6 +12,8 @@ export interface DrainOrder {
   readonly lingerMs: number;
   /** Over which WebSockets and event streams are told to go, so that their clients do not come back all at once. */
   readonly staggerMs: number;
+  /** Idle connections go to other workers. */
+  readonly move: boolean;
 }
 
 /**
@@ -30,7 +32,9 @@ export function drainTimes(
   const timeoutMs = how === 'final' ? stop.killTimeoutMs : drain.timeoutMs;
   const streamTimeoutMs = how === 'covered' ? drain.streamTimeoutMs : stop.killTimeoutMs;
   const lingerMs = how === 'covered' ? COVERED_LINGER_MS : SHORT_LINGER_MS;
-  return { timeoutMs, streamTimeoutMs, order: { lingerMs, staggerMs: Math.min(streamTimeoutMs / 4, MOST_STAGGER_MS) } };
+  const staggerMs = Math.min(streamTimeoutMs / 4, MOST_STAGGER_MS);
+  const move = how === 'covered' && drain.moveConnections;
+  return { timeoutMs, streamTimeoutMs, order: { lingerMs, staggerMs, move } };
 }
 
 /** From the command to SIGKILL. */

@@ -1,4 +1,4 @@
-import type { SocketQuery, ToSockets } from '../protocol/ipc.ts';
+import type { Moves, SocketQuery, ToSockets } from '../protocol/ipc.ts';
 import type { User } from './as-user.ts';
 import type { RawHandle } from './raw-handle.ts';
 
@@ -50,17 +50,23 @@ export interface Connection {
   readonly listener: Listener;
   readonly client: RawHandle;
   readonly head: string;
-  /** Who passed it on, and would take it back. */
-  readonly giver: SocketWorker | null;
+  /** Who passed it on, and would take it back, as long as it is there. */
+  giver: SocketWorker | null;
   /** What the giver calls it. */
   readonly pass: number;
   /** The only worker that it is for. */
   readonly only: SocketWorker | null;
+  /** It was the giver's, which ends. */
+  readonly moves: Moves | null;
+  /** The only place that it may move to. */
+  readonly slot: number | null;
   readonly asked: Set<SocketWorker>;
   /** Whom it was sent to, until that one says that it has it. */
   holder: Member | null;
   timer: NodeJS.Timeout | null;
 }
+
+export type Move = Pick<Connection, 'pass' | 'moves' | 'slot'>;
 
 /** One address that workers listen on. It outlives each of them. */
 export interface Listener {
@@ -112,6 +118,16 @@ export class Handover {
   }
 
   /**
+   * A worker that ends moves one of its connections.
+   * @param slot the only place for it, if there is only one.
+   */
+  move(listener: Listener | undefined, giver: SocketWorker, client: RawHandle, what: Move): void {
+    if (listener && this.#held.size < MOST_HELD) return this.find(this.hold(listener, client, { giver, ...what }));
+    client.close();
+    giver.send({ kind: 'kept', pass: what.pass });
+  }
+
+  /**
    * A worker answers that it would take one. Another one may have been faster.
    * @param members what it is to each of its listeners.
    */
@@ -136,12 +152,15 @@ export class Handover {
 
   declined(worker: SocketWorker, id: number): void {
     const connection = this.#held.get(id);
-    if (connection?.holder?.worker === worker) this.#again(connection);
+    if (connection?.holder?.worker !== worker) return;
+    connection.asked.add(worker);
+    this.#again(connection);
   }
 
   /** Its process has ended. */
   gone(worker: SocketWorker): void {
     for (const connection of this.#held.values()) {
+      if (connection.giver === worker) connection.giver = null;
       if (connection.holder?.worker === worker) this.#again(connection);
       else if (connection.only === worker) this.#drop(connection);
     }
@@ -169,7 +188,7 @@ export class Handover {
   hold(
     listener: Listener,
     client: RawHandle,
-    more: Partial<Pick<Connection, 'giver' | 'pass' | 'only' | 'head'>>,
+    more: Partial<Pick<Connection, 'giver' | 'pass' | 'only' | 'head' | 'moves' | 'slot'>>,
   ): Connection {
     const connection: Connection = {
       id: this.#nextConnection++,
@@ -179,6 +198,8 @@ export class Handover {
       giver: null,
       pass: 0,
       only: null,
+      moves: null,
+      slot: null,
       ...more,
       asked: new Set(),
       holder: null,
@@ -191,16 +212,21 @@ export class Handover {
   /** Asks the least loaded worker that was not asked yet. */
   find(connection: Connection): void {
     if (connection.holder) return;
-    const { listener, asked, giver } = connection;
+    const { listener, asked, giver, moves, slot } = connection;
     const candidates = [...listener.members.values()].filter(
       (member) =>
-        member.asked.size < MOST_ASKED &&
+        // Of those that move, no more are under way than their givers let go of.
+        (member.asked.size < MOST_ASKED || moves !== null) &&
+        (slot === null || member.worker.slot === slot) &&
         !member.silent &&
         !member.held &&
         !asked.has(member.worker) &&
         member.worker !== giver,
     );
-    const least = candidates.reduce<Member | null>((a, b) => (a && loadOf(a) <= loadOf(b) ? a : b), null);
+    // What the old one in a place had goes to the new one there: so nobody has more than before.
+    const heir = moves && candidates.findLast(({ worker }) => worker.slot === giver?.slot);
+    const least = heir ?? candidates.reduce<Member | null>((a, b) => (a && loadOf(a) <= loadOf(b) ? a : b), null);
+    if (moves && giver && !least) return this.#drop(connection, 'kept');
     const back = giver && listener.members.get(giver);
     // Nobody is better off: then who had it first is as good as any.
     if (back && (!least || loadOf(least) >= loadOf(back))) return this.send(connection, back);
@@ -216,14 +242,14 @@ export class Handover {
   }
 
   send(connection: Connection, member: Member): void {
-    const { id, listener, client, head } = connection;
+    const { id, listener, client, head, moves } = connection;
     if (connection.timer) clearTimeout(connection.timer);
     connection.timer = null;
     connection.holder = member;
     member.inTransit++;
     member.open++;
     // The supervisor's own descriptor stays open until the worker has said that it has one.
-    member.worker.send({ kind: 'take', connection: id, socket: listener.key, head }, client);
+    member.worker.send({ kind: 'take', connection: id, socket: listener.key, head, moves }, client);
   }
 
   /** The worker that it was sent to does not have it. */
@@ -231,7 +257,8 @@ export class Handover {
     if (connection.holder) connection.holder.inTransit--;
     connection.holder = null;
     if (connection.only) return this.#drop(connection);
-    this.wait(connection);
+    if (connection.moves) this.find(connection);
+    else this.wait(connection);
   }
 
   /** Gives it to the next worker that is free, in turn. */
@@ -248,11 +275,12 @@ export class Handover {
     }, WAITING_MS);
   }
 
-  #drop(connection: Connection): void {
+  /** @param told what its giver hears of it: somebody has it or it has ended, or it is still the giver's. */
+  #drop(connection: Connection, told: 'passed' | 'kept' = 'passed'): void {
     if (connection.timer) clearTimeout(connection.timer);
     this.#held.delete(connection.id);
     connection.client.close();
-    connection.giver?.send({ kind: 'passed', pass: connection.pass });
+    connection.giver?.send({ kind: told, pass: connection.pass });
   }
 
   tellMean(listener: Listener): void {

@@ -132,8 +132,9 @@ export class SharedSockets {
         const listener = this.#listeners.get(message.socket);
         const member = listener?.members.get(worker);
         if (member) member.open = message.open + member.inTransit;
-        if (handle) this.#connections.passOn(listener, worker, handle, message.pass);
-        return;
+        if (!handle) return;
+        if (message.moves) return this.#move(worker, listener, handle, message);
+        return this.#connections.passOn(listener, worker, handle, message.pass);
       }
       case 'claim':
         return this.#connections.claim(this.#membershipsOf(worker), message.connection);
@@ -142,6 +143,23 @@ export class SharedSockets {
       case 'declined':
         return this.#connections.declined(worker, message.connection);
     }
+  }
+
+  /** With `sticky`, only to the worker that its client belongs to. */
+  #move(
+    worker: SocketWorker,
+    listener: Listener | undefined,
+    client: RawHandle,
+    { pass, moves }: Extract<FromSockets, { kind: 'pass-on' }>,
+  ): void {
+    const { mode, cookie } = this.#balance();
+    const move = { pass, moves, slot: null };
+    if (mode !== 'sticky' || !listener) return this.#connections.move(listener, worker, client, move);
+    const present = [...listener.members.values()].filter(({ held }) => !held);
+    const hasHeir = present.some((member) => member.worker.slot === worker.slot);
+    // Which one a cookie names is not known before the next request.
+    const slot = hasHeir || cookie !== null ? worker.slot : bestSlot(present, addressOf(client));
+    this.#connections.move(listener, worker, client, { ...move, slot });
   }
 
   #open(worker: SocketWorker, query: Extract<FromSockets, { kind: 'open-socket' }>): void {
@@ -286,12 +304,11 @@ export class SharedSockets {
       mode === 'sticky' && cookie !== null ? await readHead(client, cookie) : { head: '', value: null };
     const connection = this.#connections.hold(listener, client, { head });
     if (mode !== 'sticky') return this.#connections.wait(connection);
-    const best = [...listener.members.values()]
-      .filter(({ held }) => !held)
-      .map((member) => ({ member, weight: weigh(value ?? address, member.worker.slot) }))
-      // Of two in one place, as during a reload, the one that came last stays.
-      .reduce<{ member: Member; weight: number } | null>((a, b) => (a && a.weight > b.weight ? a : b), null);
-    if (best) this.#connections.send(connection, best.member);
+    const present = [...listener.members.values()].filter(({ held }) => !held);
+    const slot = bestSlot(present, value ?? address);
+    // Of two in one place, as during a reload, the one that came last.
+    const best = present.findLast(({ worker }) => worker.slot === slot);
+    if (best) this.#connections.send(connection, best);
     else this.#connections.wait(connection);
   }
 
@@ -313,6 +330,12 @@ export class SharedSockets {
     near.destroy();
     throw new Error('it does not listen any more');
   }
+}
+
+/** The place that a client belongs to, of those that are there. */
+function bestSlot(members: readonly Member[], client: string): number | null {
+  const slots = members.map(({ worker }) => worker.slot);
+  return slots.length === 0 ? null : slots.reduce((a, b) => (weigh(client, a) > weigh(client, b) ? a : b));
 }
 
 /** What waits in the queue of a socket that nobody accepts from any more is accepted by another worker. */

@@ -126,6 +126,7 @@ function watch(
   const { pid } = child;
   const tree = pid === undefined ? null : new ProcessTree(pid, ownGroup, trace);
   let exited = false;
+  let saidAll = false;
   /** Where it listens first, as its bootstrap tells. */
   let firstAddress: string | undefined;
 
@@ -169,10 +170,14 @@ function watch(
   child.on('exit', (code: number | null, signal: string | null) => {
     exited = true;
     endLook();
-    sockets?.gone();
+    sockets?.stopListening();
     tree?.mainExited();
-    const report = () =>
+    const report = (): void => {
+      saidAll = true;
+      // Not before: what it has taken, its last messages tell.
+      sockets?.gone();
       emit?.({ kind: 'exited', exit: exitOf(code, signal), treeAlive: tree?.hasDescendants() ?? false });
+    };
     if (!child.connected) return report();
     const timer = setTimeout(report, LAST_MESSAGES_MS);
     child.once('disconnect', () => {
@@ -205,7 +210,7 @@ function watch(
       case 'claim':
       case 'took':
       case 'declined':
-        return sockets ? sockets.handle(event, handle) : handle?.close();
+        return sockets && !saidAll ? sockets.handle(event, handle) : handle?.close();
       case 'main-ran':
       case 'settled':
       case 'listening':

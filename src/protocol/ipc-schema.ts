@@ -17,6 +17,8 @@ const query = {
   index: count,
 };
 
+const moves = v.optional(v.nullable(v.picklist(['fresh', 'idle'])), null);
+
 const fromApp: v.GenericSchema<unknown, FromApp> = v.variant('kind', [
   v.object({ kind: v.literal('main-ran') }),
   v.object({ kind: v.literal('settled') }),
@@ -32,7 +34,7 @@ const fromApp: v.GenericSchema<unknown, FromApp> = v.variant('kind', [
   v.object({ kind: v.literal('have-socket'), socket: text, open: count, ...query }),
   v.object({ kind: v.literal('close-socket'), socket: text }),
   v.object({ kind: v.literal('load'), socket: text, open: count }),
-  v.object({ kind: v.literal('pass-on'), socket: text, open: count, pass: count }),
+  v.object({ kind: v.literal('pass-on'), socket: text, open: count, pass: count, moves }),
   v.object({ kind: v.picklist(['claim', 'took', 'declined']), connection: count }),
   v.object({ kind: v.literal('want-signal') }),
   v.object({ kind: v.literal('listening'), address: text }),

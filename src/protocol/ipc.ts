@@ -47,7 +47,13 @@ export type FromSockets =
   /** How many connections of a socket are open. */
   | { readonly kind: 'load'; readonly socket: string; readonly open: number }
   /** With a connection as its handle: please find a worker that has fewer. It is held here too until `passed`. */
-  | { readonly kind: 'pass-on'; readonly socket: string; readonly open: number; readonly pass: number }
+  | {
+      readonly kind: 'pass-on';
+      readonly socket: string;
+      readonly open: number;
+      readonly pass: number;
+      readonly moves: Moves | null;
+    }
   /** The answer to `offer`: yes, as it is not busy. */
   | { readonly kind: 'claim'; readonly connection: number }
   /** The answers to `take`. */
@@ -115,9 +121,20 @@ export type ToSockets =
   | { readonly kind: 'mean'; readonly socket: string; readonly mean: number }
   /** What was passed on has found its worker, or an end. */
   | { readonly kind: 'passed'; readonly pass: number }
+  /** No other worker has it: it stays with the one that wanted to move it. */
+  | { readonly kind: 'kept'; readonly pass: number }
   | { readonly kind: 'offer'; readonly connection: number; readonly socket: string }
   /** With a connection as its handle. `head` is what was read of it, in base64. */
-  | { readonly kind: 'take'; readonly connection: number; readonly socket: string; readonly head: string };
+  | {
+      readonly kind: 'take';
+      readonly connection: number;
+      readonly socket: string;
+      readonly head: string;
+      readonly moves: Moves | null;
+    };
+
+/** Of a connection that goes on where its worker ends: nothing was asked on it yet, or it lies between two requests. */
+export type Moves = 'fresh' | 'idle';
 
 export interface Identity {
   /** The unix socket on which the next supervisor awaits the apps of this one. */

@@ -99,7 +99,7 @@ const appSpec = v.object({
   }),
   ready: v.object({ waitReady: v.boolean(), listenTimeoutMs: count, probe: nullable(readiness) }),
   liveness: nullable(liveness),
-  drain: v.object({ timeoutMs: count, streamTimeoutMs: count }),
+  drain: v.object({ timeoutMs: count, streamTimeoutMs: count, moveConnections: v.optional(v.boolean(), true) }),
   rollout: v.object({ maxSurge: count, maxUnavailable: count, minReadyMs: count }),
   balance: v.object({ mode: v.picklist(['auto', 'rr', 'kernel', 'sticky']), cookie: nullable(v.string()) }),
   maxMemoryBytes: nullable(count),

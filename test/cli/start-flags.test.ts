@@ -61,6 +61,7 @@ const VALUES: Readonly<Record<string, string>> = {
 const ON_BY_DEFAULT: ReadonlySet<string> = new Set([
   'autostart',
   'autorestart',
+  'move_connections',
   'treekill',
   'log_compress',
   'errored_retry',

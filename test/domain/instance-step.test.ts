@@ -21,9 +21,9 @@ const PID = 42;
 
 const SPAWN: InstanceEffect = { kind: 'spawn' };
 const ASK: InstanceEffect = { kind: 'ask-shutdown', drain: null };
-const asksToDrain = (lingerMs: number, staggerMs: number): InstanceEffect => ({
+const asksToDrain = (lingerMs: number, staggerMs: number, move = false): InstanceEffect => ({
   kind: 'ask-shutdown',
-  drain: { lingerMs, staggerMs },
+  drain: { lingerMs, staggerMs, move },
 });
 const END_DRAIN: InstanceEffect = { kind: 'end-drain' };
 const AWAIT_TREE: InstanceEffect = { kind: 'await-tree' };
@@ -179,7 +179,7 @@ table('drain', [
     inState(online, cluster),
     RETIRE,
     draining({ how: 'covered' }),
-    [sets('drain', 30_000), asksToDrain(10_000, 5000)],
+    [sets('drain', 30_000), asksToDrain(10_000, 5000, true)],
   ],
   [
     'of one that is started again does not wait for idle clients and streams',

@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
+import { HABITS, KeptConnection } from './kept-connection.ts';
 
 /** Clients that go on until they are stopped, check every byte of every answer, and forgive nothing. */
 
@@ -61,6 +62,35 @@ export class Load {
     const agent = target.tls ? new HttpsAgent({ ...options, rejectUnauthorized: false }) : new HttpAgent(options);
     this.#closing.push(() => agent.destroy());
     return this.#loop(`keep-alive, pause ${pauseMs}`, pauseMs, (index) => getAndCheck(target, path(index), agent));
+  }
+
+  /** Each habit on connections of its own, with pauses of 0 to 30 ms. @param moved counts those that changed their worker. */
+  keepsAsking({ port }: Target, moved: { count: number }): this {
+    for (const [what, habit] of Object.entries(HABITS)) {
+      let kept: KeptConnection | null = null;
+      let pid = '';
+      this.#closing.push(() => kept?.close());
+      const pause = (): Promise<void> => sleep(Math.random() * 30);
+      this.#loop(what, 0, async (index) => {
+        const connection = kept ?? new KeptConnection({ port });
+        try {
+          const before = kept ? pid : '';
+          kept = connection;
+          pid = await connection.pid();
+          if (before !== '' && pid !== before) moved.count++;
+          await pause();
+          if (!connection.isOver) await habit(connection, index, pause);
+          await pause();
+          if (connection.failure) throw connection.failure;
+        } catch (error) {
+          connection.close();
+          throw error;
+        } finally {
+          if (connection.isOver) kept = null;
+        }
+      });
+    }
+    return this;
   }
 
   newConnections(target: Target, path: (index: number) => string): this {

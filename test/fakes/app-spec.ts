@@ -72,7 +72,12 @@ export function appSpec(changes: Changes = {}): AppSpec {
     },
     ready: { waitReady: false, listenTimeoutMs: DEFAULTS.listenTimeoutMs, probe: null, ...ready },
     liveness: liveness ?? null,
-    drain: { timeoutMs: DEFAULTS.drainTimeoutMs, streamTimeoutMs: DEFAULTS.streamTimeoutMs, ...drain },
+    drain: {
+      timeoutMs: DEFAULTS.drainTimeoutMs,
+      streamTimeoutMs: DEFAULTS.streamTimeoutMs,
+      moveConnections: true,
+      ...drain,
+    },
     rollout: { maxSurge: 1, maxUnavailable: 0, minReadyMs: 0, ...rollout },
     balance: { mode: 'auto', cookie: null, ...balance },
   };

@@ -123,7 +123,8 @@ function furtherRows(spec: AppSpec, node: string | null): Row[] {
   if (maxMemoryBytes !== null) rows.push(['replaced above', formatBytes(maxMemoryBytes)]);
   if (cron !== null) rows.push(['replaced at', cron]);
   if (mode === 'cluster') {
-    rows.push(['drain', `${drain.timeoutMs} ms at most, streams ${drain.streamTimeoutMs} ms`]);
+    const idle = drain.moveConnections ? '' : ', idle connections are waited for';
+    rows.push(['drain', `${drain.timeoutMs} ms at most, streams ${drain.streamTimeoutMs} ms${idle}`]);
     rows.push(['balance', balanceText(spec, node)]);
     const { maxSurge, maxUnavailable, minReadyMs } = rollout;
     const unavailable = maxUnavailable > 0 ? `, ${maxUnavailable} may be unavailable` : '';
