@@ -2,8 +2,8 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AppSpec } from '../domain/app-spec.ts';
 import { logPaths } from '../domain/log-paths.ts';
 import type { LostLines, Slot } from '../protocol/messages.ts';
-import type { LogCapture, LogStore, Pipes } from '../supervisor/ports.ts';
-import { closeQuietly, FifoMaker, FifoReader } from './fifo.ts';
+import type { Descriptors, LogCapture, LogStore, Pipes } from '../supervisor/ports.ts';
+import { closeQuietly, FifoMaker, FifoReader, openBothWays, PIPES_OF_ONE } from './fifo.ts';
 import { noteOf } from './format.ts';
 import { type Forward, forwardsOf } from './forward.ts';
 import { LineSplitter } from './line-splitter.ts';
@@ -27,7 +27,7 @@ export function logStore(
   const files = new LogFiles(now);
   const captures = new Set<FileCapture>();
   return {
-    reserve: (instances) => fifos.reserve(instances * 2),
+    reserve: (instances) => fifos.reserve(instances * PIPES_OF_ONE),
     open: (spec, slot, pipes = null) => {
       const capture: FileCapture = new FileCapture({ fifos, files, now }, spec, slot, pipes, () =>
         captures.delete(capture),
@@ -48,7 +48,7 @@ export function logStore(
       }
     },
     sweep: async (kept) => {
-      const used = new Set(kept.flatMap(({ out, err }) => [out, err]));
+      const used = new Set(kept.flatMap((pipes) => Object.values(pipes)));
       const left = fifos.left().filter((path) => !used.has(path));
       await endHolders(left);
       for (const path of left) {
@@ -75,7 +75,7 @@ interface Parts {
 }
 
 class FileCapture implements LogCapture {
-  readonly pipes: Pipes;
+  readonly pipes: Required<Pipes>;
   readonly #parts: Parts;
   readonly #tail = new TailBuffer();
   readonly #watching = new Set<{ readonly out: LineSplitter; readonly err: LineSplitter }>();
@@ -100,8 +100,8 @@ class FileCapture implements LogCapture {
       this.#forwards = [...outForwards, ...errForwards];
       this.#out = new Stream(out, [...open(outPath), ...open(combined)], outForwards, now);
       this.#err = new Stream(err, [...open(errPath), ...open(combined)], errForwards, now);
-      if (!pipes) fifos.reserve(2);
-      this.pipes = pipes ?? { out: fifos.take(), err: fifos.take() };
+      if (!pipes) fifos.reserve(PIPES_OF_ONE);
+      this.pipes = { in: pipes?.in ?? fifos.take(), ...(pipes ?? { out: fifos.take(), err: fifos.take() }) };
       if (pipes) this.#goOn(pipes);
       this.#outReader = new FifoReader(this.pipes.out, (bytes) => {
         this.#out.push(bytes);
@@ -118,17 +118,22 @@ class FileCapture implements LogCapture {
     }
   }
 
-  descriptors(): { outFd: number; errFd: number; close: () => void } {
-    const outFd = this.#outReader.openWriter();
-    const errFd = this.#errReader.openWriter();
-    return {
-      outFd,
-      errFd,
-      close: () => {
-        closeQuietly(outFd);
-        closeQuietly(errFd);
-      },
+  descriptors(): Descriptors {
+    const fds: number[] = [];
+    const close = (): void => {
+      for (const fd of fds.splice(0)) closeQuietly(fd);
     };
+    const open = (path: string): number => {
+      const fd = openBothWays(path);
+      fds.push(fd);
+      return fd;
+    };
+    try {
+      return { inFd: open(this.pipes.in), outFd: open(this.pipes.out), errFd: open(this.pipes.err), close };
+    } catch (error) {
+      close();
+      throw error;
+    }
   }
 
   drain(): void {
@@ -207,6 +212,7 @@ class FileCapture implements LogCapture {
     this.drain();
     this.#outReader.close();
     this.#errReader.close();
+    rmSync(this.pipes.in, { force: true });
     this.#closeFiles();
     this.#onClosed();
   }

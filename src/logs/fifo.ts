@@ -18,8 +18,8 @@ const STICKY = 0o1000;
 const WARY_CHUNKS = 64;
 const SETTLED_MS = 100;
 
-/** Pipes that are kept ready: those of one instance. */
-const STOCK = 2;
+/** Of one instance: stdin, stdout and stderr. So many are kept ready. */
+export const PIPES_OF_ONE = 3;
 const RESTOCK_MS = 200;
 
 /** Makes named pipes in a folder, many at once, as each call starts a program. */
@@ -75,7 +75,7 @@ export class FifoMaker {
     setTimeout(() => {
       this.#restocking = false;
       try {
-        this.reserve(STOCK);
+        this.reserve(PIPES_OF_ONE);
       } catch {
         // The start that needs them will tell.
       }
@@ -123,11 +123,6 @@ export class FifoReader {
     this.#socket.on('error', () => {});
     // A socket with `onread` starts to read when it is asked for data.
     this.#socket.resume();
-  }
-
-  /** A descriptor for a writer. Read-write, as a writer without a reader would fail. The caller closes it. */
-  openWriter(): number {
-    return openSync(this.path, constants.O_RDWR);
   }
 
   /** Reads now what is in the pipe. */
@@ -195,6 +190,11 @@ export class FifoReader {
     this.leave();
     rmSync(this.path, { force: true });
   }
+}
+
+/** So whoever has it does not depend on another at the other end: no write fails, and no read comes to an end. */
+export function openBothWays(path: string): number {
+  return openSync(path, constants.O_RDWR);
 }
 
 /** Closes a descriptor that may be closed already. */

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, fchownSync } from 'node:fs';
 import type { AppSpec } from '../domain/app-spec.ts';
+import type { Descriptors } from '../supervisor/ports.ts';
 import { type BindRequest, bind, type RawHandle } from './raw-handle.ts';
 
 export type User = Pick<AppSpec, 'uid' | 'gid'>;
@@ -33,10 +34,10 @@ export function asUser({ uid, gid }: User, file: string, args: readonly string[]
   };
 }
 
-/** Lets that user open its output anew, as by /dev/stderr. */
-export function lend({ uid, gid }: User, fds: readonly number[]): void {
+/** Lets that user open them anew, as by /dev/stderr. */
+export function lend({ uid, gid }: User, { inFd, outFd, errFd }: Descriptors): void {
   if (uid === null || process.getuid?.() !== 0) return;
-  for (const fd of fds) fchownSync(fd, uid, gid ?? -1);
+  for (const fd of [inFd, outFd, errFd]) fchownSync(fd, uid, gid ?? -1);
 }
 
 /** Binds a socket for an app as its user: what the kernel refuses to that user, no app of it gets from a supervisor of root. */

@@ -42,7 +42,7 @@ export function clusterLauncher(bootstrapFor: BootstrapFile, server: AttachServe
       if (running) closing = setTimeout(() => sockets.closeUnused(), CLOSE_UNUSED_MS);
       else sockets.closeUnused();
     },
-    launch: ({ spec, slot, env, outFd, errFd }, on) => {
+    launch: ({ spec, slot, env, descriptors }, on) => {
       if (closing) clearTimeout(closing);
       balance = spec.balance;
       const { script, args, cwd, interpreterArgs } = programToRun(spec);
@@ -51,13 +51,13 @@ export function clusterLauncher(bootstrapFor: BootstrapFile, server: AttachServe
       const bootstrap = bootstrapFor(spec);
       const nodeArgs = [...interpreterArgs, ...bootstrapArguments(bootstrap, interpreterArgs, env)];
       const { file, args: execArgv, ids } = asUser(spec, process.execPath, nodeArgs);
-      lend(spec, [outFd, errFd]);
+      lend(spec, descriptors);
       cluster.setupPrimary({
         exec: script,
         args: [...args],
         execArgv: [...execArgv],
         cwd,
-        stdio: [...stdioFor(spec, outFd, errFd), 'ipc'],
+        stdio: [...stdioFor(spec, descriptors), 'ipc'],
         serialization: 'json',
         // Else those of the worker before are kept.
         ...({ uid: undefined, gid: undefined, ...ids } as { uid?: number; gid?: number }),

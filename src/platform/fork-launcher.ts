@@ -22,19 +22,19 @@ export function forkLauncher(bootstrapFor: BootstrapFile, server: AttachServer, 
   });
   return {
     launch: (request, on) => {
-      const { spec, env, outFd, errFd } = request;
+      const { spec, env, descriptors } = request;
       const program = programToRun(spec);
       const node = program.runtime === 'node';
       requireInterpreter(program);
       const bootstrap = node ? bootstrapFor(spec) : null;
       const { file, args, ids } = asUser(spec, program.exec, commandArguments(request, bootstrap));
-      lend(spec, [outFd, errFd]);
+      lend(spec, descriptors);
       const start = (variables: Readonly<Record<string, string>>): ChildProcess =>
         spawn(file, args, {
           cwd: program.cwd,
           env: { ...env, ...variables },
           // Other programs have no use for a channel, and would hand its descriptor on to their children.
-          stdio: [...stdioFor(spec, outFd, errFd), ...(node ? (['ipc'] as const) : [])],
+          stdio: [...stdioFor(spec, descriptors), ...(node ? (['ipc'] as const) : [])],
           detached: true,
           ...ids,
         });

@@ -1,14 +1,15 @@
 import type { ChildProcess, StdioOptions } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import type { AppSpec } from '../domain/app-spec.ts';
+import type { Descriptors } from '../supervisor/ports.ts';
 
 type Stdio = Exclude<StdioOptions, string>;
 
 /** The descriptors of an instance: with a pipe where its readiness is told by a line on a descriptor. */
-export function stdioFor(spec: AppSpec, outFd: number, errFd: number): Stdio {
+export function stdioFor(spec: AppSpec, { inFd, outFd, errFd }: Descriptors): Stdio {
   const fd = readyFd(spec);
-  if (fd === null) return ['ignore', outFd, errFd];
-  return ['ignore', outFd, errFd, ...Array.from({ length: fd - 3 }, () => 'ignore' as const), 'pipe'];
+  if (fd === null) return [inFd, outFd, errFd];
+  return [inFd, outFd, errFd, ...Array.from({ length: fd - 3 }, () => 'ignore' as const), 'pipe'];
 }
 
 /** Calls `ready` at the first line that comes through that pipe. */

@@ -134,7 +134,7 @@ export class ManagedInstance {
     } catch {
       // It runs, and that comes first; its next run tells why there is no log.
     }
-    return this.#logs ? pipes : null;
+    return this.#logs?.pipes ?? null;
   }
 
   /** Goes on with what was adopted, or ended meanwhile. */
@@ -319,13 +319,13 @@ export class ManagedInstance {
         this.#watchLost();
       }
       this.#logs.markRun(this.#spec);
-      const { outFd, errFd, close } = this.#logs.descriptors();
+      const descriptors = this.#logs.descriptors();
       try {
         this.#env = instanceEnv(this.#spec, this.slot);
-        const request = { spec: this.#spec, slot: this.slot, env: this.#env, outFd, errFd };
+        const request = { spec: this.#spec, slot: this.slot, env: this.#env, descriptors };
         this.#process = this.#ports.launcher.launch(request, (event) => this.#onProcess(event));
       } finally {
-        close();
+        descriptors.close();
       }
     } catch (error) {
       this.#lastWords = NO_WORDS;

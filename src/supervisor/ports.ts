@@ -72,9 +72,16 @@ export interface LaunchRequest {
   readonly spec: AppSpec;
   readonly slot: Slot;
   readonly env: Readonly<Record<string, string>>;
-  /** Descriptors for stdout and stderr; the launcher's caller closes them after the launch. */
+  /** The launcher's caller closes them after the launch. */
+  readonly descriptors: Descriptors;
+}
+
+/** For the stdin, stdout and stderr of a new process. */
+export interface Descriptors {
+  readonly inFd: number;
   readonly outFd: number;
   readonly errFd: number;
+  readonly close: () => void;
 }
 
 export interface AdoptRequest {
@@ -164,8 +171,10 @@ export interface LogStore {
   readonly leave: () => Promise<void>;
 }
 
-/** Paths of the named pipes that are an instance's stdout and stderr. */
+/** Paths of the named pipes that are an instance's stdin, stdout and stderr. */
 export interface Pipes {
+  /** An older supervisor made none. */
+  readonly in?: string;
   readonly out: string;
   readonly err: string;
 }
@@ -173,8 +182,8 @@ export interface Pipes {
 /** Keeps what one instance writes, over all its runs. */
 export interface LogCapture {
   readonly pipes: Pipes;
-  /** Descriptors to hand to a new process. */
-  readonly descriptors: () => { readonly outFd: number; readonly errFd: number; readonly close: () => void };
+  /** To hand to a new process. */
+  readonly descriptors: () => Descriptors;
   /** Reads at once what a process that has ended left in its pipes. */
   readonly drain: () => void;
   /** The last lines of stderr since `markRun`. */

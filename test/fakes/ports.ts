@@ -5,6 +5,7 @@ import type { LostLines, Slot } from '../../src/protocol/messages.ts';
 import type {
   AdoptRequest,
   Clock,
+  Descriptors,
   Launcher,
   LaunchRequest,
   Ledger,
@@ -309,9 +310,9 @@ class FakeCapture implements LogCapture {
     this.#unread.push(...lines);
   }
 
-  readonly descriptors = (): { outFd: number; errFd: number; close: () => void } => {
+  readonly descriptors = (): Descriptors => {
     this.openDescriptors++;
-    return { outFd: -1, errFd: -1, close: () => this.openDescriptors-- };
+    return { inFd: -1, outFd: -1, errFd: -1, close: () => this.openDescriptors-- };
   };
 
   readonly drain = (): void => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { closeSync, statSync, writeSync } from 'node:fs';
 import { test } from 'node:test';
-import { FifoMaker, FifoReader } from '../../src/logs/fifo.ts';
+import { FifoMaker, FifoReader, openBothWays } from '../../src/logs/fifo.ts';
 import { until } from '../e2e/until.ts';
 import { tempFolder } from '../fakes/temp-folder.ts';
 
@@ -11,7 +11,7 @@ test('the mode of a pipe tells the next reader whether a line may have been begu
   const reads = new EventEmitter();
   const reader = new FifoReader(path, (bytes) => reads.emit('bytes', String(bytes)));
   t.after(() => reader.close());
-  const writer = reader.openWriter();
+  const writer = openBothWays(reader.path);
   t.after(() => closeSync(writer));
   const write = async (text: string): Promise<void> => {
     const read = once(reads, 'bytes');
