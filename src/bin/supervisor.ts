@@ -71,6 +71,7 @@ let broadcast: (event: string, data: unknown) => void = () => {};
 const supervisor = new Supervisor(
   {
     clock: systemClock,
+    chance: Math.random,
     launcher: launcher(bootstrap, attachServer, { socket: attachPath, ledger: ledgerPath }),
     logs: logStore(home.run, key, endHolders),
     pidFiles: pidFiles(complain),

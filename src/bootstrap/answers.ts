@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import * as own from './own.ts';
 
 /** Errors that are told; that there are more says nothing new. */
 const MOST_ERRORS = 5;
@@ -20,8 +21,8 @@ export function watchAnswers(withinMs: number, tell: (status: number) => void): 
   };
   const end = (): void => {
     diagnostics.unsubscribe(CHANNEL, onFinish);
-    clearTimeout(timer);
+    own.clearTimeout(timer);
   };
-  const timer = setTimeout(end, withinMs).unref();
+  const timer = own.setTimeout(end, withinMs).unref();
   diagnostics.subscribe(CHANNEL, onFinish);
 }

@@ -5,7 +5,7 @@
  *
  * It also loads in worker threads, where there is no `process.send` and nothing to do.
  */
-import type { Server, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import {
   type AppError,
   type FromApp,
@@ -19,6 +19,7 @@ import { watchAnswers } from './answers.ts';
 import { Connections } from './connections.ts';
 import { Drain } from './drain.ts';
 import { bidFarewell } from './farewell.ts';
+import { Listens } from './listens.ts';
 import * as own from './own.ts';
 import { watchStart } from './settle.ts';
 import { shareSockets } from './sockets.ts';
@@ -29,6 +30,7 @@ const MOST_UNSAID = 100;
 
 const TOLD_LATER: ReadonlySet<FromApp['kind']> = new Set([
   'listening',
+  'closed',
   'main-ran',
   'only-streams',
   'drained',
@@ -42,13 +44,11 @@ if (own.send) install(own.send);
 
 function install(sendNow: NonNullable<typeof own.send>): void {
   const diagnostics = require('node:diagnostics_channel') as typeof import('node:diagnostics_channel');
-  const { errorMonitor } = require('node:events') as typeof import('node:events');
   // In a cluster worker, Node itself already listens for messages.
   const listenersAtStart = own.countListeners('message');
   const isWorker = own.countListeners('internalMessage') > 1;
   const whenSettled = watchStart();
   const connections = new Connections();
-  let listensPending = 0;
   let mainEvaluated = false;
   let mainReported = false;
   let settled = false;
@@ -57,7 +57,6 @@ function install(sendNow: NonNullable<typeof own.send>): void {
   let draining = false;
   /** Its supervisor is not the one that started it. */
   let adopted = false;
-  const listens = new Map<Server, string>();
   /** Not told yet, as there was no supervisor. */
   const unsaid: FromApp[] = [];
 
@@ -79,7 +78,7 @@ function install(sendNow: NonNullable<typeof own.send>): void {
       adopted = true;
       send({ kind: 'attach', token });
       if (isWorker) sockets?.announce();
-      for (const address of listens.values()) send({ kind: 'listening', address });
+      for (const told of listens.told) send({ kind: 'listening', ...told });
       if (mainReported) send({ kind: 'main-ran' });
       if (settled) send({ kind: 'settled' });
       for (const body of unsaid.splice(0)) send(body);
@@ -90,7 +89,7 @@ function install(sendNow: NonNullable<typeof own.send>): void {
   });
   const sockets = isWorker ? shareSockets(send) : null;
   const reportMain = (): void => {
-    if (!mainEvaluated || mainReported || listensPending > 0) return;
+    if (!mainEvaluated || mainReported || listens.pending) return;
     mainReported = true;
     send({ kind: 'main-ran' });
     whenSettled(() => {
@@ -98,31 +97,12 @@ function install(sendNow: NonNullable<typeof own.send>): void {
       send({ kind: 'settled' });
     });
   };
-  const onListen = (step: 'asyncStart' | 'asyncEnd' | 'error', handler: (server: Server) => void): void => {
-    const channel = `tracing:net.server.listen:${step}`;
-    diagnostics.subscribe(channel, (message) => handler((message as { server: Server }).server));
-  };
-  const listenSettled = (): void => {
-    listensPending--;
-    // Not before an error that nobody handles has ended the process.
-    own.setImmediate(reportMain);
-  };
-
-  onListen('asyncStart', (server) => {
-    listensPending++;
-    // What the app hears as a callback's argument, and ends because of, nobody else would tell.
-    (server as NodeJS.EventEmitter).once(errorMonitor, (error: Partial<AppError>) => {
-      if (error.syscall === 'listen' || error.syscall === 'bind') send({ kind: 'uncaught', error: appError(error) });
-    });
-  });
-  onListen('error', listenSettled);
-  onListen('asyncEnd', (server) => {
-    if (isWorker) connections.addServer(server);
-    const address = addressOf(server);
-    listens.set(server, address);
-    server.once('close', () => listens.delete(server));
-    send({ kind: 'listening', address });
-    listenSettled();
+  const listens = new Listens({
+    opened: (server) => isWorker && connections.addServer(server),
+    listening: (told) => send({ kind: 'listening', ...told }),
+    closed: (address) => send({ kind: 'closed', address }),
+    failed: (error) => send({ kind: 'uncaught', error: appError(error) }),
+    quiet: reportMain,
   });
   afterMainModule(() => {
     mainEvaluated = true;
@@ -233,12 +213,6 @@ function hideArgument(option: string, value: string): boolean {
   const at = execArgv.findIndex((arg, index) => arg === option && execArgv[index + 1] === value);
   if (at !== -1) execArgv.splice(at, 2);
   return at !== -1;
-}
-
-function addressOf(server: Server): string {
-  const address = server.address();
-  if (address === null || typeof address === 'string') return address ?? 'a descriptor';
-  return address.family === 'IPv6' ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
 }
 
 function appError(error: unknown): AppError {

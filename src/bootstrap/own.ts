@@ -5,7 +5,7 @@
 
 type Send = (message: unknown, handle: unknown, options: undefined, callback: () => void) => boolean;
 
-export const { setTimeout, setImmediate, setInterval, clearInterval } = globalThis;
+export const { setTimeout, clearTimeout, setImmediate, setInterval, clearInterval } = globalThis;
 
 export const on: typeof process.on = process.on.bind(process);
 export const once: typeof process.once = process.once.bind(process);

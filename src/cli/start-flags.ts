@@ -24,9 +24,10 @@ const OF_THE_COMMAND: ReadonlySet<string> = new Set(
 const ON_BY_DEFAULT: ReadonlySet<string> = new Set([
   'autorestart',
   'autostart',
-  'treekill',
+  'erroredRetry',
   'logCompress',
   'moveConnections',
+  'treekill',
 ]);
 
 /** What a shell gives of an option that is no text. */

@@ -53,6 +53,7 @@ export const START_OPTIONS: readonly Option[] = [
   ['--exp-backoff-restart-delay <ms>', 'first wait, growing with each restart'],
   ['--stop-exit-codes <codes...>', 'exit codes that mean done'],
   ['--no-autorestart', 'do not start it again when it ends'],
+  ['--no-errored-retry', 'once it is errored, leave it so'],
   ['--no-autostart', 'only register it'],
   ['--no-treekill', 'stop only the main process, not its children'],
   ['--instance-var <name>', 'the variable that carries the number of the instance (NODE_APP_INSTANCE)'],

@@ -48,6 +48,7 @@ export const SCHEMAS = {
   autorestart: value.flag,
   min_uptime: value.duration,
   max_restarts: value.count,
+  errored_retry: value.flag,
   restart_delay: value.duration,
   exp_backoff_restart_delay: value.duration,
   stop_exit_codes: value.codes,

@@ -155,6 +155,7 @@ function optionsOf({
     autorestart: restart.autorestart,
     min_uptime: restart.minUptimeMs,
     max_restarts: restart.maxRestarts,
+    errored_retry: restart.erroredRetry,
     restart_delay: restart.delayMs,
     exp_backoff_restart_delay: restart.backoffMs,
     stop_exit_codes: restart.stopExitCodes,

@@ -89,6 +89,7 @@ export function resolveApp(
       autorestart: options.autorestart ?? true,
       minUptimeMs: options.min_uptime ?? DEFAULTS.minUptimeMs,
       maxRestarts: options.max_restarts ?? DEFAULTS.maxRestarts,
+      erroredRetry: options.errored_retry ?? true,
       delayMs: options.restart_delay ?? 0,
       backoffMs: options.exp_backoff_restart_delay ?? 0,
       stopExitCodes: options.stop_exit_codes ?? [],

@@ -101,6 +101,9 @@ export interface RestartSpec {
   readonly minUptimeMs: number;
   /** That many unstable runs in a row, and the instance is given up (`errored`). */
   readonly maxRestarts: number;
+  /** One that was given up is tried again now and then. */
+  readonly erroredRetry: boolean;
+  /** 0: at once after the first unstable runs, and then at growing intervals. */
   readonly delayMs: number;
   /** First delay of the exponential backoff, 0 for none. */
   readonly backoffMs: number;

@@ -1,17 +1,28 @@
 import { GRACE_MS, START_DEADLINE_MS } from './app-spec.ts';
-import { drainTimes, type StopHow } from './drain-times.ts';
-import {
-  type AfterStop,
-  type Instance,
-  type InstanceEffect,
-  type InstanceEvent,
-  type InstancePolicy,
-  type InstanceState,
-  STOPPED_BY_COMMAND,
-  type Step,
-  type Timer,
+import { drainTimes } from './drain-times.ts';
+import type {
+  AfterStop,
+  Instance,
+  InstanceEffect,
+  InstanceEvent,
+  InstancePolicy,
+  InstanceState,
+  Step,
+  Timer,
 } from './instance.ts';
-import { decideRestart, describeExit, type Exit, FRESH_HISTORY, neverRan } from './restart-policy.ts';
+import { afterStop, failed } from './instance-end.ts';
+import { ignore, online, spawn, to } from './instance-state.ts';
+import {
+  beginStop,
+  endDrain,
+  onKillTimer,
+  onOnlyStreams,
+  onStop,
+  redirectDrain,
+  type StopOrder,
+  setKillTimer,
+} from './instance-stop.ts';
+import { type Exit, FRESH_HISTORY } from './restart-policy.ts';
 
 /** Between two tries to start a process where the machine is short of something: each wait is twice the one before. */
 const FIRST_SHORTAGE_MS = 500;
@@ -45,6 +56,10 @@ export function step(instance: Instance, event: InstanceEvent, now: number): Ste
       return onProgress(instance, event.kind);
     case 'settled':
       return onSettled(instance);
+    case 'closed':
+      return instance.state.kind === 'starting'
+        ? to(instance, { ...instance.state, listening: false })
+        : ignore(instance);
     case 'not-ready':
       return instance.state.kind === 'starting'
         ? to(instance, { ...instance.state, notReady: event.reason })
@@ -90,9 +105,13 @@ export function resume(instance: Instance, now: number): Step {
     }
     case 'backoff':
       return to(instance, state, [{ kind: 'set-timer', timer: 'backoff', ms: Math.max(0, state.until - now) }]);
+    case 'errored': {
+      const { nextTryAt = null } = state;
+      if (nextTryAt === null) return ignore(instance);
+      return to(instance, state, [{ kind: 'set-timer', timer: 'backoff', ms: Math.max(0, nextTryAt - now) }]);
+    }
     case 'stopped':
     case 'online':
-    case 'errored':
       return ignore(instance);
   }
 }
@@ -110,27 +129,6 @@ function onStart(instance: Instance, now: number): Step {
       return to(instance, { ...state, next: { kind: 'start' } });
     case 'starting':
     case 'online':
-      return ignore(instance);
-  }
-}
-
-type StopOrder = Pick<Extract<InstanceEvent, { kind: 'stop' }>, 'how' | 'why'>;
-
-function onStop(instance: Instance, { how, why }: StopOrder, now: number): Step {
-  const { state } = instance;
-  const next: AfterStop = why === undefined ? { kind: 'stop' } : { kind: 'stop', why };
-  switch (state.kind) {
-    case 'starting':
-    case 'online':
-      return beginStop(instance, state, next, how, now);
-    case 'draining':
-      return redirectDrain(instance, state, next, how);
-    case 'stopping':
-      return to(instance, { ...state, next });
-    case 'backoff':
-    case 'errored':
-      return to(instance, { kind: 'stopped', reason: STOPPED_BY_COMMAND });
-    case 'stopped':
       return ignore(instance);
   }
 }
@@ -276,6 +274,8 @@ function onTimer(instance: Instance, timer: Timer, now: number): Step {
     case 'kill':
       return onKillTimer(instance);
     case 'backoff':
+      if (state.kind === 'errored' && typeof state.nextTryAt === 'number')
+        return spawn({ ...instance, restarts: instance.restarts + 1 }, now);
       return state.kind === 'backoff' ? spawn(instance, now) : ignore(instance);
   }
 }
@@ -285,139 +285,4 @@ function whyNotReady(policy: InstancePolicy, state: Extract<InstanceState, { kin
   if (policy.ready.waitReady && !state.said) return `did not send 'ready' ${within} (wait_ready)`;
   if (!policy.ready.probe) return `was not ready ${within}`;
   return `was not ready ${within} (readiness: ${state.notReady ?? 'no answer'})`;
-}
-
-function onKillTimer(instance: Instance): Step {
-  const { state, policy } = instance;
-  if (state.kind !== 'stopping') return ignore(instance);
-  // A process in the kernel's hands may outlive SIGKILL for long: it is tried again, and no other is started meanwhile.
-  return to(instance, { ...state, killed: true }, [
-    { kind: 'signal', signal: 'SIGKILL', tree: policy.stop.treekill },
-    { kind: 'set-timer', timer: 'kill', ms: Math.max(policy.stop.killTimeoutMs, 5000) },
-  ]);
-}
-
-function beginStop(
-  instance: Instance,
-  state: Extract<InstanceState, { kind: 'starting' | 'online' }>,
-  next: AfterStop,
-  how: StopHow,
-  now: number,
-): Step {
-  const { stop, mode, runtime } = instance.policy;
-  const { pid, since } = state;
-  // Before it is ready there is nothing to finish, and its bootstrap may not be there to ask; but a worker of a cluster
-  // may have got connections as soon as it listens.
-  const canAsk = state.kind === 'online' && runtime === 'node';
-  const mayServe = canAsk || (state.kind === 'starting' && state.listening);
-  if (mayServe && mode === 'cluster' && pid !== null) {
-    const { order, timeoutMs } = drainTimes(instance.policy, how);
-    return to(instance, { kind: 'draining', pid, since, from: now, how, next }, [
-      { kind: 'set-timer', timer: 'drain', ms: timeoutMs },
-      { kind: 'ask-shutdown', drain: order },
-    ]);
-  }
-  const effects: InstanceEffect[] = [setKillTimer(instance.policy)];
-  if (canAsk && stop.shutdownWithMessage) effects.push({ kind: 'ask-shutdown', drain: null });
-  else if (pid !== null) effects.push({ kind: 'signal', signal: stop.signal, tree: stop.treekill });
-  return to(instance, ending(pid, since, state.kind === 'online', next), effects);
-}
-
-function ending(
-  pid: number | null,
-  since: number,
-  wasReady: boolean,
-  next: AfterStop,
-): Extract<InstanceState, { kind: 'stopping' }> {
-  return { kind: 'stopping', pid, since, wasReady, exit: null, killed: false, next };
-}
-
-/** Another command while it drains: it decides what comes after, and one that stops for good shortens the drain. */
-function redirectDrain(
-  instance: Instance,
-  state: Extract<InstanceState, { kind: 'draining' }>,
-  next: AfterStop,
-  how: StopHow,
-): Step {
-  if (how === 'covered' || how === state.how) return to(instance, { ...state, next });
-  const ms = instance.policy.stop.killTimeoutMs;
-  return to(instance, { ...state, how, next }, [{ kind: 'set-timer', timer: 'drain', ms }]);
-}
-
-function onOnlyStreams(instance: Instance, now: number): Step {
-  const { state, policy } = instance;
-  if (state.kind !== 'draining') return ignore(instance);
-  const ms = Math.max(0, state.from + drainTimes(policy, state.how).streamTimeoutMs - now);
-  return to(instance, state, [{ kind: 'set-timer', timer: 'drain', ms }]);
-}
-
-/** From here on it is the app's own turn, for kill_timeout. */
-function endDrain(
-  instance: Instance,
-  { pid, since, next }: Extract<InstanceState, { kind: 'draining' }>,
-  effects: readonly InstanceEffect[],
-): Step {
-  return to(instance, ending(pid, since, true, next), [...effects, setKillTimer(instance.policy)]);
-}
-
-function setKillTimer({ stop }: InstancePolicy): InstanceEffect {
-  return { kind: 'set-timer', timer: 'kill', ms: stop.killTimeoutMs };
-}
-
-function afterStop(
-  instance: Instance,
-  state: Extract<InstanceState, { kind: 'stopping' }>,
-  exit: Exit,
-  now: number,
-): Step {
-  const { next } = state;
-  const uptimeMs = now - state.since;
-  if (next.kind === 'fail') return failed(instance, exit, uptimeMs, next.reason, now);
-  const killed = state.killed ? `, killed after ${instance.policy.stop.killTimeoutMs} ms` : '';
-  const reason = `${next.why ?? (next.kind === 'stop' ? STOPPED_BY_COMMAND : 'restarted by command')}${killed}`;
-  const ended = { ...instance, lastExit: { ...exit, at: now, uptimeMs, reason } };
-  return next.kind === 'stop' ? to(ended, { kind: 'stopped', reason }) : spawn(ended, now);
-}
-
-/** A run has ended without being told to, or was ended because it failed. */
-function failed(instance: Instance, exit: Exit, uptimeMs: number, why: string | null, now: number): Step {
-  const reason = why ?? `exited with ${describeExit(exit)}`;
-  const ended = { ...instance, lastExit: { ...exit, at: now, uptimeMs, reason } };
-  if (instance.trial) return to(ended, { kind: 'errored', reason });
-
-  const wasReady = instance.state.kind === 'online';
-  const decision = decideRestart(instance.policy.restart, instance.history, { exit, uptimeMs, wasReady });
-  switch (decision.kind) {
-    case 'stop':
-      return to(ended, { kind: 'stopped', reason: decision.reason });
-    case 'give-up':
-      return to(ended, { kind: 'errored', reason: why ? `${decision.reason}: ${why}` : decision.reason });
-    case 'restart': {
-      const again = { ...ended, history: decision.history, restarts: instance.restarts + 1 };
-      // No process could be made: the machine is short of something, which trying at once does not cure.
-      const delayMs = neverRan(exit) ? Math.max(decision.delayMs, 1000) : decision.delayMs;
-      if (delayMs === 0) return spawn(again, now);
-      return to(again, { kind: 'backoff', until: now + delayMs, reason }, [
-        { kind: 'set-timer', timer: 'backoff', ms: delayMs },
-      ]);
-    }
-  }
-}
-
-function spawn(instance: Instance, now: number): Step {
-  const nothing = { mainRan: false, listening: false, said: false, probed: false, notReady: null };
-  return to(instance, { kind: 'starting', pid: null, since: now, ...nothing }, [{ kind: 'spawn' }]);
-}
-
-function online(instance: Instance, pid: number, since: number): Step {
-  return to(instance, { kind: 'online', pid, since });
-}
-
-/** The one place where a state is assigned. */
-function to(instance: Instance, state: InstanceState, effects: readonly InstanceEffect[] = []): Step {
-  return { instance: { ...instance, state }, effects };
-}
-
-function ignore(instance: Instance): Step {
-  return { instance, effects: [] };
 }

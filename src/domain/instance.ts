@@ -15,6 +15,8 @@ export interface Instance {
   readonly lastExit: LastExit | null;
   /** It is meant to replace another one: until it has taken over it gets one run, and what ends that ends it for good. */
   readonly trial: boolean;
+  /** 0 to 1, drawn once: by it its waits differ from those of others that fail for the same reason. */
+  readonly chance: number;
 }
 
 export type InstanceState =
@@ -54,7 +56,8 @@ export type InstanceState =
       readonly next: AfterStop;
     }
   | { readonly kind: 'backoff'; readonly until: number; readonly reason: string }
-  | { readonly kind: 'errored'; readonly reason: string };
+  /** `nextTryAt`: null for never; an older supervisor does not tell. */
+  | { readonly kind: 'errored'; readonly reason: string; readonly nextTryAt?: number | null };
 
 /** `why`: what is told as the reason of the exit, where it was no command. */
 export type AfterStop =
@@ -100,6 +103,8 @@ export type InstanceEvent =
   /** Once, after that: nothing that its start began is pending. */
   | { readonly kind: 'settled' }
   | { readonly kind: 'listening' }
+  /** It listens nowhere any more. */
+  | { readonly kind: 'closed' }
   /** The app said `process.send('ready')`. */
   | { readonly kind: 'ready' }
   /** Its readiness probe was answered well, or why not. */
@@ -137,7 +142,7 @@ export function instancePolicy(spec: AppSpec, mustListen = false): InstancePolic
 
 export function newInstance(
   policy: InstancePolicy,
-  more: Partial<Pick<Instance, 'trial' | 'restarts'>> = {},
+  more: Partial<Pick<Instance, 'trial' | 'restarts' | 'chance'>> = {},
 ): Instance {
   return {
     state: { kind: 'stopped', reason: 'not started yet' },
@@ -146,6 +151,7 @@ export function newInstance(
     restarts: 0,
     lastExit: null,
     trial: false,
+    chance: 0.5,
     ...more,
   };
 }

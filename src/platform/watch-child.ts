@@ -214,6 +214,7 @@ function watch(
       case 'main-ran':
       case 'settled':
       case 'listening':
+      case 'closed':
       case 'uncaught':
       case 'only-streams':
       case 'drained':

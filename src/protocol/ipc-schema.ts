@@ -37,7 +37,8 @@ const fromApp: v.GenericSchema<unknown, FromApp> = v.variant('kind', [
   v.object({ kind: v.literal('pass-on'), socket: text, open: count, pass: count, moves }),
   v.object({ kind: v.picklist(['claim', 'took', 'declined']), connection: count }),
   v.object({ kind: v.literal('want-signal') }),
-  v.object({ kind: v.literal('listening'), address: text }),
+  v.object({ kind: v.literal('listening'), address: text, anyPort: v.optional(v.boolean()) }),
+  v.object({ kind: v.literal('closed'), address: text }),
   v.object({
     kind: v.literal('uncaught'),
     error: v.object({

@@ -14,7 +14,10 @@ export type FromApp =
   | { readonly kind: 'main-ran' }
   /** Once, after that: nothing that its start began is pending. docs/lifecycle.md tells what that is. */
   | { readonly kind: 'settled' }
-  | { readonly kind: 'listening'; readonly address: string }
+  /** Said once no listen() is pending. `anyPort`: which port, was left to the system; an older bootstrap does not tell. */
+  | { readonly kind: 'listening'; readonly address: string; readonly anyPort?: boolean | undefined }
+  /** It does not listen there any more. */
+  | { readonly kind: 'closed'; readonly address: string }
   /** An uncaught error is about to end the process, or a listen() failed: then the app may handle the error. */
   | { readonly kind: 'uncaught'; readonly error: AppError }
   /** Its listeners are closed: what the supervisor sent it before it hears of that is still on its way. */

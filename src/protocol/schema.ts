@@ -84,6 +84,8 @@ const appSpec = v.object({
     autorestart: v.boolean(),
     minUptimeMs: count,
     maxRestarts: count,
+    // Not in what was written before it was known.
+    erroredRetry: v.optional(v.boolean(), true),
     delayMs: count,
     backoffMs: count,
     stopExitCodes: v.array(v.number()),

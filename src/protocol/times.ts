@@ -25,8 +25,9 @@ function shiftState(state: InstanceState, byMs: number): InstanceState {
       return { ...state, since: state.since + byMs, from: state.from + byMs };
     case 'backoff':
       return { ...state, until: state.until + byMs };
-    case 'stopped':
     case 'errored':
+      return typeof state.nextTryAt === 'number' ? { ...state, nextTryAt: state.nextTryAt + byMs } : state;
+    case 'stopped':
       return state;
   }
 }

@@ -16,8 +16,12 @@ export function explainFailure(
   role: Role = 'app',
 ): Explanation {
   const explained = explain(managed, ports);
-  const { kind } = managed.instance.state;
-  if (role === 'trial' || (kind !== 'starting' && kind !== 'backoff')) return explained;
+  const { state } = managed.instance;
+  const isTried =
+    state.kind === 'errored'
+      ? typeof state.nextTryAt === 'number'
+      : state.kind === 'starting' || state.kind === 'backoff';
+  if (role === 'trial' || !isTried) return explained;
   const unless = role === 'app' ? `, unless you \`upkeep delete ${managed.spec.name}\`` : '';
   return { ...explained, again: `it is tried again${unless}` };
 }

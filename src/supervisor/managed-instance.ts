@@ -12,7 +12,7 @@ import {
 } from '../domain/instance.ts';
 import { instanceEnv } from '../domain/instance-env.ts';
 import { resume, step } from '../domain/instance-step.ts';
-import type { Exit } from '../domain/restart-policy.ts';
+import { type Exit, FRESH_HISTORY } from '../domain/restart-policy.ts';
 import { shortageOf } from '../domain/shortage.ts';
 import { type Answers, addAnswer, NO_ANSWERS, type TrialSight } from '../domain/trial.ts';
 import type { AppError } from '../protocol/ipc.ts';
@@ -89,7 +89,7 @@ export class ManagedInstance {
     this.generation = generation;
     this.#spec = spec;
     this.#nextSpec = spec;
-    this.#instance = newInstance(instancePolicy(spec, mustListen), { trial, restarts });
+    this.#instance = newInstance(instancePolicy(spec, mustListen), { trial, restarts, chance: ports.chance() });
   }
 
   get spec(): AppSpec {
@@ -114,7 +114,9 @@ export class ManagedInstance {
    * @returns the pipes that are still in use.
    */
   adopt({ instance, run, pipes, listens }: InstanceEntry, handedOver: boolean): Pipes | null {
-    this.#instance = { ...instance, policy: this.#instance.policy };
+    const { policy, chance } = this.#instance;
+    // What an older supervisor has left lacks what it did not know.
+    this.#instance = { ...instance, chance, history: { ...FRESH_HISTORY, ...instance.history }, policy };
     this.#listens = [...listens];
     const held = instance.state.kind === 'starting';
     this.#process =
@@ -263,6 +265,8 @@ export class ManagedInstance {
       this.#dropTimers();
       this.#stopAsking();
       if (after.kind === 'online') {
+        // What failed before, as a listen() where another does, the app has handled.
+        this.#uncaught = null;
         this.#process?.admit();
         this.#watchHealth();
       }
@@ -358,6 +362,9 @@ export class ManagedInstance {
         // An app that found its port in use has found another.
         this.#uncaught = null;
         return this.send({ kind: 'listening' });
+      case 'closed':
+        this.#listens = this.#listens.filter((address) => address !== event.address);
+        return this.#listens.length === 0 ? this.send({ kind: 'closed' }) : this.#tell();
       case 'pong':
         return this.#health?.pong();
       case 'answered':

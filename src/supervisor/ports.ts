@@ -8,6 +8,8 @@ import type { LostLines, Slot } from '../protocol/messages.ts';
 /** All that a supervisor knows of the operating system. Real ones are in platform/ and logs/, fakes in test/. */
 export interface Ports {
   readonly clock: Clock;
+  /** Anything from 0 to 1. */
+  readonly chance: () => number;
   readonly launcher: Launcher;
   readonly logs: LogStore;
   readonly pidFiles: PidFiles;
@@ -139,7 +141,8 @@ export type ProcessEvent =
   | { readonly kind: 'spawn-failed'; readonly reason: string; readonly short: boolean }
   | { readonly kind: 'main-ran' }
   | { readonly kind: 'settled' }
-  | { readonly kind: 'listening'; readonly address: string }
+  | { readonly kind: 'listening'; readonly address: string; readonly anyPort?: boolean | undefined }
+  | { readonly kind: 'closed'; readonly address: string }
   | { readonly kind: 'ready' }
   | { readonly kind: 'probed' }
   | { readonly kind: 'pong' }

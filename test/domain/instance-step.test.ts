@@ -11,7 +11,7 @@ import {
   pidOf,
   type Timer,
 } from '../../src/domain/instance.ts';
-import { step } from '../../src/domain/instance-step.ts';
+import { resume, step } from '../../src/domain/instance-step.ts';
 import type { Exit } from '../../src/domain/restart-policy.ts';
 import { appSpec, clusterSpec } from '../fakes/app-spec.ts';
 
@@ -298,7 +298,7 @@ table('spawn-failed', [
   ],
   [
     'for want of something, again and again, is tried less often, and never given up',
-    inState(spawning, node, { history: { unstable: 15, backoffMs: 0, shortages: 100 } }),
+    inState(spawning, node, { history: { unstable: 15, backoffMs: 0, shortages: 100, givenUp: 0 } }),
     SHORT,
     { kind: 'backoff', until: NOW + 15_000, reason: 'no memory' },
     [sets('backoff', 15_000)],
@@ -419,15 +419,15 @@ table('exit by itself', [
     'is an error, without autorestart, when it is one',
     inState(online, once),
     exits({ code: 3 }),
-    { kind: 'errored', reason: 'exited with code 3; autorestart is off' },
+    { kind: 'errored', reason: 'exited with code 3; autorestart is off', nextTryAt: null },
     [],
   ],
   [
     'is given up after too many unstable runs',
     inState(starting(), givesUp),
     exits(),
-    { kind: 'errored', reason: 'the run ended before it was ready, with code 1' },
-    [],
+    { kind: 'errored', reason: 'the run ended before it was ready, with code 1', nextTryAt: NOW + 60_000 },
+    [sets('backoff', 60_000)],
   ],
   ['a stable run is not counted', inState(online, givesUp), exits(), spawningNow, [SPAWN]],
   [
@@ -479,8 +479,9 @@ table('exit while stopping', [
     {
       kind: 'errored',
       reason: 'the run ended before it was ready, with signal SIGINT: was not ready',
+      nextTryAt: NOW + 60_000,
     },
-    [],
+    [sets('backoff', 60_000)],
   ],
   [
     'of a failed trial is its end',
@@ -533,7 +534,7 @@ table('a timer that outlived its state', [
 ]);
 
 describe('what is remembered', () => {
-  const history = { unstable: 5, backoffMs: 300, shortages: 2 };
+  const history = { unstable: 5, backoffMs: 300, shortages: 2, givenUp: 0 };
   const given = (state: InstanceState, more: Partial<Instance> = {}): Instance => ({
     ...newInstance(node),
     state,
@@ -546,13 +547,16 @@ describe('what is remembered', () => {
   test('reset clears the counters and nothing else', () => {
     for (const state of [stopped, errored, backoff, starting(), online, stopping()]) {
       const { state: kept, restarts, history: cleared } = after(given(state), { kind: 'reset' });
-      assert.deepEqual([kept, restarts, cleared], [state, 0, { unstable: 0, backoffMs: 0, shortages: 0 }]);
+      assert.deepEqual([kept, restarts, cleared], [state, 0, { unstable: 0, backoffMs: 0, shortages: 0, givenUp: 0 }]);
     }
   });
 
   test('a shortage counts as no run, no restart and no exit; a run that ends after it ends its waits', () => {
     const short = after(given(spawning), SHORT);
-    assert.deepEqual([short.restarts, short.lastExit, short.history], [7, null, { ...history, shortages: 3 }]);
+    assert.deepEqual(
+      [short.restarts, short.lastExit, short.history],
+      [7, null, { ...history, shortages: 3, givenUp: 0 }],
+    );
     const ended = after({ ...short, state: online }, exits());
     assert.equal(ended.history.shortages, 0);
   });
@@ -560,7 +564,7 @@ describe('what is remembered', () => {
   test('a start by command gives all its tries again, but is no restart', () => {
     for (const state of [stopped, errored]) {
       const { restarts, history: cleared } = after(given(state), START);
-      assert.deepEqual([restarts, cleared], [7, { unstable: 0, backoffMs: 0, shortages: 0 }]);
+      assert.deepEqual([restarts, cleared], [7, { unstable: 0, backoffMs: 0, shortages: 0, givenUp: 0 }]);
     }
   });
 
@@ -600,6 +604,13 @@ describe('what is remembered', () => {
     const policy = instancePolicy(appSpec({ restart: { stopExitCodes: [7] } }));
     assert.equal(after(given(online, { policy }), exits({ code: 7 })).state.kind, 'stopped');
     assert.equal(after(given(stopping({ next: thenStart }), { policy }), exits({ code: 7 })).state.kind, 'starting');
+  });
+
+  test('one that was given up is tried again by its timer, and another supervisor goes on with that', () => {
+    const givenUp = given({ kind: 'errored', reason: 'gave up', nextTryAt: NOW + 40 }, {});
+    assert.deepEqual(resume(givenUp, NOW).effects, [sets('backoff', 40)]);
+    const again = step(givenUp, { kind: 'timer', timer: 'backoff' }, NOW + 40).instance;
+    assert.deepEqual([again.state.kind, again.restarts], ['starting', givenUp.restarts + 1]);
   });
 
   test('a trial has one run until it has taken over, and then is an instance like any other', () => {

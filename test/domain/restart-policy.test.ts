@@ -15,7 +15,7 @@ const defaults = appSpec().restart;
 const crash: Run = { exit: { code: 1, signal: null }, uptimeMs: 5000, wasReady: true };
 const done: Run = { ...crash, exit: { code: 0, signal: null } };
 const shot: Run = { ...crash, exit: { code: null, signal: 'SIGTERM' } };
-const unstable = (count: number): RestartHistory => ({ unstable: count, backoffMs: 0, shortages: 0 });
+const unstable = (count: number): RestartHistory => ({ unstable: count, backoffMs: 0, shortages: 0, givenUp: 0 });
 
 describe('describeExit', () => {
   for (const [exit, text] of [
@@ -63,11 +63,11 @@ describe('whether to start again', () => {
     ['a listed code is done, even at last', { maxRestarts: 1, stopExitCodes: [1] }, unstable(9), crash, 'stop'],
   ];
   for (const [what, spec, history, run, kind] of rows)
-    test(what, () => assert.equal(decideRestart({ ...defaults, ...spec }, history, run).kind, kind));
+    test(what, () => assert.equal(decideRestart({ ...defaults, ...spec }, history, run, 0.5).kind, kind));
 
   test('the count of unstable runs goes up, and back to 0 by a stable one', () => {
     const count = (run: Run) => {
-      const decision = decideRestart(defaults, unstable(4), run);
+      const decision = decideRestart(defaults, unstable(4), run, 0.5);
       return decision.kind === 'restart' ? decision.history.unstable : null;
     };
     assert.deepEqual([count({ ...crash, uptimeMs: 10 }), count(crash)], [5, 0]);
@@ -75,7 +75,7 @@ describe('whether to start again', () => {
 
   test('every decision tells the reason', () => {
     const reason = (spec: Partial<RestartSpec>, run: Run) =>
-      decideRestart({ ...defaults, ...spec }, unstable(1), run).reason;
+      decideRestart({ ...defaults, ...spec }, unstable(1), run, 0.5).reason;
     assert.equal(reason({}, shot), 'exited with signal SIGTERM');
     assert.equal(reason({ stopExitCodes: [1] }, crash), 'exited with code 1, which is listed in stop_exit_codes');
     assert.equal(reason({ autorestart: false }, crash), 'exited with code 1; autorestart is off');
@@ -86,7 +86,7 @@ describe('whether to start again', () => {
     const both = '2 runs in a row ended before they were ready, or before 1000 ms of uptime';
     assert.equal(reason({ maxRestarts: 2 }, short), `${both}, the last with code 1`);
     assert.equal(reason({ maxRestarts: 2 }, none), both);
-    const one = (run: Run) => decideRestart({ ...defaults, maxRestarts: 1 }, FRESH_HISTORY, run).reason;
+    const one = (run: Run) => decideRestart({ ...defaults, maxRestarts: 1 }, FRESH_HISTORY, run, 0.5).reason;
     assert.equal(one(short), 'the run ended before 1000 ms of uptime, with code 1');
     assert.equal(one(late), 'the run ended before it was ready, with code 1');
     assert.equal(one(none), 'the run could not be started');
@@ -97,8 +97,9 @@ describe('when to start again', () => {
   const delay = (spec: Partial<RestartSpec>, backoffMs: number, uptimeMs = 5000) => {
     const decision = decideRestart(
       { ...defaults, ...spec },
-      { unstable: 0, backoffMs, shortages: 3 },
+      { unstable: 0, backoffMs, shortages: 3, givenUp: 0 },
       { ...crash, uptimeMs },
+      0.5,
     );
     return decision.kind === 'restart' ? [decision.delayMs, decision.history.backoffMs] : null;
   };
@@ -117,5 +118,79 @@ describe('when to start again', () => {
   test('a run of 30 s ends the backoff', () => {
     assert.deepEqual(delay({ backoffMs: 100 }, 5000, 29_999), [7500, 7500]);
     assert.deepEqual(delay({ backoffMs: 100 }, 5000, 30_000), [100, 100]);
+  });
+});
+
+describe('unstable runs where no delay was asked for', () => {
+  const waits = (spec: Partial<RestartSpec>, chance: number): readonly (number | null)[] => {
+    const found: (number | null)[] = [];
+    let history = FRESH_HISTORY;
+    for (let run = 0; run < 40; run++) {
+      const decision = decideRestart({ ...defaults, ...spec }, history, { ...crash, uptimeMs: 10 }, chance);
+      if (decision.kind !== 'restart') break;
+      found.push(decision.delayMs);
+      ({ history } = decision);
+    }
+    return found;
+  };
+  const sum = (times: readonly (number | null)[]): number => times.reduce<number>((total, ms) => total + (ms ?? 0), 0);
+
+  test('are followed by the next at once, and then at growing intervals, about twenty seconds in all', () => {
+    const all = waits({}, 0.5);
+    assert.equal(all.length, 15);
+    assert.deepEqual(all.slice(0, 6), [0, 0, 0, 100, 146, 213]);
+    assert.deepEqual(
+      all,
+      all.toSorted((a, b) => (a ?? 0) - (b ?? 0)),
+    );
+    assert.ok(sum(all) > 18_000 && sum(all) < 22_000, String(sum(all)));
+  });
+
+  test('which is not the same for all', () => {
+    assert.ok(sum(waits({}, 0)) > 9000 && sum(waits({}, 0)) < sum(waits({}, 0.5)) - 5000);
+    assert.ok(sum(waits({}, 1)) < 35_000 && sum(waits({}, 1)) > sum(waits({}, 0.5)) + 5000);
+  });
+
+  test('with more of them than sixteen they do not grow for ever', () => {
+    assert.equal(waits({ maxRestarts: 100 }, 0.5).at(-1), 10_000);
+  });
+
+  test('with a delay, that', () => {
+    assert.deepEqual(new Set(waits({ delayMs: 700 }, 0.9)), new Set([700]));
+    assert.deepEqual(waits({ backoffMs: 100, maxRestarts: 4 }, 0.9), [100, 150, 225]);
+  });
+
+  test('a stable run is followed by the next at once', () => {
+    const decision = decideRestart(defaults, unstable(12), crash, 0.5);
+    assert.equal(decision.kind === 'restart' && decision.delayMs, 0);
+  });
+});
+
+describe('one that was given up', () => {
+  const retries = (spec: Partial<RestartSpec>): readonly (number | null)[] => {
+    let history = unstable(15);
+    return Array.from({ length: 7 }, () => {
+      const decision = decideRestart({ ...defaults, ...spec }, history, { ...crash, uptimeMs: 10 }, 0.5);
+      if (decision.kind !== 'give-up') return -1;
+      ({ history } = decision);
+      return decision.nextTryMs;
+    });
+  };
+
+  test('is tried again after a minute, and each time after twice as long, up to a quarter of an hour', () => {
+    assert.deepEqual(
+      retries({}).map((ms) => (ms ?? 0) / 60_000),
+      [1, 2, 4, 8, 15, 15, 15],
+    );
+  });
+
+  test('a stable run clears that', () => {
+    const decision = decideRestart(defaults, { ...unstable(20), givenUp: 4 }, crash, 0.5);
+    assert.deepEqual(decision.kind === 'restart' && decision.history, FRESH_HISTORY);
+  });
+
+  test('never, without errored_retry or autorestart', () => {
+    assert.deepEqual(new Set(retries({ erroredRetry: false })), new Set([null]));
+    assert.deepEqual(new Set(retries({ autorestart: false })), new Set([null]));
   });
 });

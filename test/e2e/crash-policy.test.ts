@@ -74,6 +74,27 @@ test('runs that end at once are given up after max_restarts', async (t) => {
   assert.equal(runs.length, 3);
 });
 
+test('what is errored is tried again, which is shown; errored_retry off is the end', async (t) => {
+  const box = await sandbox(t);
+  const flags = ['--name', 'broken', '--max-restarts', '1'];
+  const { stderr } = await box.fails('start', fixture('throws-at-start.js'), ...flags);
+  assert.match(stderr, /it is tried again, unless you `upkeep delete broken`/);
+  const { state } = await stateOf(box, 'errored');
+  const nextTryAt = state.kind === 'errored' ? state.nextTryAt : null;
+  assert.ok(nextTryAt && nextTryAt > Date.now() && nextTryAt <= Date.now() + 60_000);
+  assert.match((await box.ok('list')).stdout, /│ errored, next try \d\d:\d\d │/);
+  assert.match((await box.ok('describe', 'broken')).stdout, /next start\s+in \d+s/);
+  assert.equal(JSON.parse((await box.ok('jlist')).stdout)[0].pm2_env.status, 'errored');
+
+  // Another supervisor goes on with that.
+  for (const pid of box.supervisors()) process.kill(pid, 'SIGKILL');
+  const after = await until(async () => (await box.rows()).find((row) => row.state.kind === 'errored'), 'its list');
+  assert.ok(after.state.kind === 'errored' && Math.abs((after.state.nextTryAt ?? 0) - nextTryAt) < 1500);
+
+  await box.fails('start', fixture('throws-at-start.js'), ...flags, '-f', '--no-errored-retry');
+  assert.match((await box.ok('list')).stdout, /│ errored │/);
+});
+
 test('restart_delay is waited out, and shown', async (t) => {
   const box = await sandbox(t);
   await box.ok('start', fixture('exits-when-told.js'), '--name', 'web', '--restart-delay', '60000');

@@ -58,6 +58,7 @@ export function appSpec(changes: Changes = {}): AppSpec {
       autorestart: true,
       minUptimeMs: DEFAULTS.minUptimeMs,
       maxRestarts: DEFAULTS.maxRestarts,
+      erroredRetry: true,
       delayMs: 0,
       backoffMs: 0,
       stopExitCodes: [],

@@ -393,6 +393,7 @@ class FakeLedger implements Ledger {
 /** All of the operating system that a supervisor knows. */
 export class FakePorts implements Ports {
   readonly clock = new FakeClock();
+  readonly chance = (): number => 0.5;
   readonly launcher = new FakeLauncher();
   readonly logs = new FakeLogs();
   readonly ledger = new FakeLedger();

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { appSpec, clusterSpec } from '../fakes/app-spec.ts';
 import { crashes, serves, stubborn, turn, waits } from '../fakes/ports.ts';
 import { Supervised, told } from '../fakes/supervised.ts';
@@ -40,10 +41,58 @@ describe('a crash', () => {
     await it.clock.advance(0);
     assert.deepEqual(it.states, ['errored']);
     assert.equal(it.launcher.processes.length, 4);
-    assert.deepEqual([it.snapshot().unstable, it.snapshot().restarts], [3, 3]);
+    assert.deepEqual([it.snapshot().unstable, it.snapshot().restarts], [4, 3]);
     it.launcher.script = serves;
     await it.run('start');
     assert.deepEqual([it.states, it.snapshot().unstable], [['online'], 0]);
+  });
+
+  test('is tried again all the same, at growing intervals, until a stable run', async () => {
+    const it = new Supervised(appSpec({ restart: { maxRestarts: 1 } }));
+    it.launcher.script = crashes;
+    await it.run('start');
+    const tries = () => it.launcher.processes.length;
+    for (const [minutes, count] of [
+      [1, 2],
+      [2, 3],
+      [4, 4],
+    ] as const) {
+      await it.clock.advance(minutes * 60_000 - 1);
+      assert.deepEqual([it.states, tries()], [['errored'], count - 1]);
+      await it.clock.advance(1);
+      assert.deepEqual([it.states, tries()], [['errored'], count]);
+    }
+    it.launcher.script = serves;
+    await it.clock.advance(8 * 60_000);
+    assert.deepEqual(it.states, ['online']);
+    // It was stable.
+    await it.clock.advance(1000);
+    it.launcher.of(0).exit(1);
+    await it.clock.advance(0);
+    assert.deepEqual([it.states, it.snapshot().unstable], [['online'], 0]);
+    it.launcher.script = crashes;
+    it.launcher.of(0).exit(1);
+    await it.clock.advance(59_999);
+    assert.equal(tries(), 6);
+    await it.clock.advance(1);
+    assert.equal(tries(), 7, 'it begins with a minute again');
+  });
+
+  test('the next try is where the next supervisor finds it, by the clock of whoever asks', async () => {
+    const it = new Supervised(appSpec({ restart: { maxRestarts: 1 } }));
+    it.launcher.script = crashes;
+    await it.run('start');
+    it.clock.ahead = 5000;
+    const { state } = it.snapshot();
+    assert.equal(state.kind === 'errored' && state.nextTryAt, it.clock.now() + 60_000 + 5000);
+    await it.clock.advance(20_000);
+    const next = new Supervisor(it.ports, () => {});
+    await next.resume();
+    it.launcher.script = serves;
+    await it.clock.advance(39_999);
+    assert.equal(it.launcher.alive.length, 0);
+    await it.clock.advance(1);
+    assert.equal(next.snapshot()[0]?.instances[0]?.state.kind, 'online');
   });
 
   test('of a process that is no longer the current one means nothing', async () => {

@@ -65,7 +65,8 @@ function renderInstance(instance: AppView['instances'][number], now: number, mod
   const { successor, draining } = instance;
   const rows: Row[] = [];
   if ('reason' in state) rows.push(['why', state.reason]);
-  if (state.kind === 'backoff') rows.push(['next start', `in ${formatDuration(state.until - now + 999)}`]);
+  const nextStart = state.kind === 'backoff' ? state.until : state.kind === 'errored' ? state.nextTryAt : null;
+  if (typeof nextStart === 'number') rows.push(['next start', `in ${formatDuration(nextStart - now + 999)}`]);
   if (pid !== null) rows.push(['pid', String(pid)]);
   if (successor) rows.push(['new one', `${successor.stage}, pid ${successor.pid ?? '-'}`]);
   if (draining.length > 0) rows.push(['draining', `pid ${draining.join(', ')}`]);

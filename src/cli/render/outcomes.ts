@@ -9,8 +9,6 @@ import { plain } from './plain.ts';
  */
 export type Done = string | ((name: string) => string) | { readonly app: string; readonly each: string };
 
-const TRYING: ReadonlySet<string> = new Set(['starting', 'backoff']);
-
 /**
  * Tells how an operation ended: a line for each app, and for each failure its cause, the last lines of stderr and the
  * next step. @param views what there is now. @returns the exit code.
@@ -21,7 +19,7 @@ export function reportOutcomes(
   done: Done,
   views: readonly InstanceView[],
 ): number {
-  const trying = new Set(views.filter(({ state }) => TRYING.has(state.kind)).map(({ id }) => id));
+  const trying = new Set(views.filter(isTried).map(({ id }) => id));
   for (const [name, all] of groupByName(outcomes)) {
     const good = all.filter(({ ok }) => ok).length;
     if (good === 0) continue;
@@ -42,6 +40,11 @@ export function reportOutcomes(
     if (hint) out.problem(`  ${bold('next:')} ${plain(hint)}`);
   }
   return failures.length === 0 ? 0 : 1;
+}
+
+function isTried({ state }: InstanceView): boolean {
+  if (state.kind === 'errored') return typeof state.nextTryAt === 'number';
+  return state.kind === 'starting' || state.kind === 'backoff';
 }
 
 function tellDone(done: Done, name: string, good: number, all: number): string {

@@ -70,6 +70,14 @@ describe('renderList', () => {
     assert.match(text, /^api \(0\) exited with code 1; next try in 2s$/m);
   });
 
+  test('shows when what was given up is tried again', () => {
+    const at = new Date(2026, 4, 1, 14, 3).getTime();
+    const errored = { kind: 'errored', reason: 'exited with code 1' } as const;
+    assert.match(render({ ...stopped, state: { ...errored, nextTryAt: at } }), /│ errored, next try 14:03 │/);
+    assert.match(render({ ...stopped, state: { ...errored, nextTryAt: null } }), /│ errored │/);
+    assert.match(render({ ...stopped, state: errored }), /│ errored │/);
+  });
+
   test('shows the new one of a reload', () => {
     const successor = { pid: 43, stage: 'starting' } as const;
     assert.match(render(view({ successor })), /online \(\+1 starting\)/);
