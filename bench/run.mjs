@@ -22,6 +22,7 @@ import * as spread from './cases/spread.mjs';
 import * as start50 from './cases/start-50.mjs';
 import * as startCold from './cases/start-cold.mjs';
 import * as startWarm from './cases/start-warm.mjs';
+import * as worker from './cases/worker.mjs';
 import { bareSide } from './lib/bare.mjs';
 import { closeAll, closeOnSignals } from './lib/cleanup.mjs';
 import { toRows, toTable } from './lib/report.mjs';
@@ -32,6 +33,7 @@ const cases = new Map([
   ['start-warm', startWarm],
   ['start-cold', startCold],
   ['start-50', start50],
+  ['worker', worker],
   ['memory', memory],
   ['idle-cpu', idleCpu],
   ['recover', recover],

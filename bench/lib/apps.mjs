@@ -4,3 +4,4 @@ const folder = join(dirname(import.meta.dirname), 'apps');
 
 export const helloApp = join(folder, 'hello.cjs');
 export const helloClusterApp = join(folder, 'hello-cluster.cjs');
+export const idleApp = join(folder, 'idle.cjs');

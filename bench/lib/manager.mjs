@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { helloApp } from './apps.mjs';
+import { helloApp, idleApp } from './apps.mjs';
 import { closeLater, throwIfInterrupted } from './cleanup.mjs';
 import { runCommand } from './command.mjs';
 import { baseEnvironment } from './environment.mjs';
@@ -36,6 +36,13 @@ export const managerSide = ({ name, argv, homeVariable }) => ({
       return { readyMs: at - command.startedAt, returnedMs: command.ms, apps };
     };
 
+    const ecosystemOf = (count, script) => {
+      const file = join(folder, 'eco.config.js');
+      const apps = Array.from({ length: count }, (_, index) => ({ name: `app-${index}`, script }));
+      writeFileSync(file, `module.exports = ${JSON.stringify({ apps })};\n`);
+      return file;
+    };
+
     const close = async () => {
       await runCommand([...argv, 'kill'], { env, limitMs: KILL_LIMIT_MS }).catch(() => {});
       await killAll(() => processesOf(homeVariable, home));
@@ -53,11 +60,11 @@ export const managerSide = ({ name, argv, homeVariable }) => ({
         processesOf(homeVariable, home).filter((pid) => /^(upkeep supervisor|PM2 v)/.test(commandLine(pid))),
       list: () => run(['list']),
       startOne: () => start([helloApp, '--name', 'hello']),
-      startMany: (count) => {
-        const file = join(folder, 'eco.config.js');
-        const many = Array.from({ length: count }, (_, index) => ({ name: `hello-${index}`, script: helloApp }));
-        writeFileSync(file, `module.exports = ${JSON.stringify({ apps: many })};\n`);
-        return start([file], { count, limitMs: MANY_LIMIT_MS });
+      startMany: (count) => start([ecosystemOf(count, helloApp)], { count, limitMs: MANY_LIMIT_MS }),
+      /** Apps that listen nowhere. Resolves with how long the command took. */
+      startWorkers: async (count) => {
+        const target = count === 1 ? idleApp : ecosystemOf(count, idleApp);
+        return (await run(['start', target], { limitMs: MANY_LIMIT_MS })).ms;
       },
       startCluster: async (workers, { extraEnv } = {}) => {
         const port = await freePort();
