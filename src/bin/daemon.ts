@@ -11,7 +11,7 @@ import { Dump } from '../daemon/dump.ts';
 import { openState } from '../daemon/open-state.ts';
 import type { DaemonPorts } from '../daemon/ports.ts';
 import { serveDaemon } from '../daemon/server.ts';
-import { AwayError } from '../domain/shortage.ts';
+import { away } from '../domain/shortage.ts';
 import { boundFile, emptyLogs, trimLogs } from '../logs/log-space.ts';
 import { Sampler } from '../metrics/sampler.ts';
 import { isFirstSinceBoot } from '../platform/boot-id.ts';
@@ -86,7 +86,7 @@ async function main(): Promise<void> {
       // A cluster needs a primary on the app's own Node.js.
       const node = key === SHARED_SUPERVISOR || exec === '' ? process.execPath : exec;
       const script = join(__dirname, 'supervisor.cjs');
-      for (const path of [node, script]) if (!existsSync(path)) return Promise.reject(new AwayError(path));
+      for (const path of [node, script]) if (!existsSync(path)) return Promise.reject(away(path));
       const child = spawn(node, [...SMALL_HEAP, script, root, key], {
         detached: true,
         cwd: '/',

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AwayError, shortageHint, shortageOf } from '../domain/shortage.ts';
+import { away, shortageHint, shortageOf } from '../domain/shortage.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import { type Home, makeHome } from '../protocol/home.ts';
 import { readLock } from '../protocol/lock-file.ts';
@@ -158,7 +158,7 @@ function mayPass(error: unknown): boolean {
 /** Resolves when it listens, or has ended: of several that start at once, one stays. */
 async function startDaemon(home: Home, daemonScript: string): Promise<void> {
   makeHome(home);
-  if (!existsSync(daemonScript)) throw notStarted(new AwayError(daemonScript));
+  if (!existsSync(daemonScript)) throw notStarted(away(daemonScript));
   // Loaded only here: most commands find a daemon.
   const { spawn } = process.getBuiltinModule('node:child_process');
   const log = openSync(home.daemonLog, 'a', 0o600);

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { shortageHint, USERS_SILENT } from '../domain/shortage.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 
 /** As whom an app runs. */
@@ -56,6 +57,9 @@ function groupNumber(given: string, where: string): number {
   return Number(number);
 }
 
+/** What answers later than that does not answer. */
+const ANSWER_MS = 10_000;
+
 /** @returns the fields of the entry with that name or number; none where there is none. */
 function find(database: 'passwd' | 'group', key: string): readonly (string | undefined)[] {
   const entry = ask(database, key).trimEnd();
@@ -64,13 +68,22 @@ function find(database: 'passwd' | 'group', key: string): readonly (string | und
 
 function ask(database: 'passwd' | 'group', key: string): string {
   try {
-    return execFileSync('getent', [database, '--', key], { encoding: 'utf8', stdio: 'pipe', timeout: 10_000 });
-  } catch (error) {
-    // It has answered that there is none, or it is not there, as on macOS.
-    if ((error as { status?: number | null }).status === 2) return '';
+    return execFileSync('getent', [database, '--', key], { encoding: 'utf8', stdio: 'pipe', timeout: ANSWER_MS });
+  } catch (cause) {
+    const { status, code } = cause as { status?: number | null; code?: string };
+    if (status === 2) return '';
+    // As on macOS.
+    const isMissing = code === 'ENOENT';
+    // Who is not known at the moment may be known all the same.
+    if (!isMissing) throw silent(`getent ${database} ${key}: ${status ?? `${ANSWER_MS} ms`}`, cause);
     const entries = readFileSync(`/etc/${database}`, 'utf8').split('\n');
     return entries.find((entry) => [entry.split(':')[0], entry.split(':')[2]].includes(key)) ?? '';
   }
+}
+
+function silent(what: string, cause: unknown): UpkeepError {
+  const message = `${USERS_SILENT} (${what})`;
+  return new UpkeepError('MACHINE_SHORT', message, { cause, hint: shortageHint(message) });
 }
 
 function isNumber(given: string): boolean {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { shortageHint, shortageOf } from '../domain/shortage.ts';
+import { SHORT_HINT, shortageHint, shortageOf } from '../domain/shortage.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import { SHARED_SUPERVISOR } from '../protocol/home.ts';
 import {
@@ -295,7 +295,7 @@ function isRefusal(error: unknown): error is UpkeepError {
 function notThere(key: string, exec: string, cause: Error): UpkeepError {
   const shortage = shortageOf(cause);
   if (shortage !== null) {
-    const hint = `${shortageHint(shortage)}; it is tried again`;
+    const hint = `${shortageHint(shortage) ?? SHORT_HINT}; it is tried again`;
     return new UpkeepError('SUPERVISOR_LOST', `its supervisor cannot be started: ${shortage}`, { cause, hint });
   }
   const node = key === SHARED_SUPERVISOR ? null : `is ${exec} a Node.js of version 20.19 or later?`;

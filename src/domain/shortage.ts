@@ -19,24 +19,34 @@ const TOLD: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** Stands in the reason of what failed for want of something. */
-export const SHORT = 'the machine is short of ';
+const SHORT = 'the machine is short of ';
 export const SHORT_HINT = 'free it, or raise its limit (`ulimit -a`, the limits of its cgroup, the disk)';
 
-/** Stands in the reason of what failed as a file is away that is not the app's. */
-export const AWAY = 'is not there, as while another version takes its place';
+/** Stands in the reason of what failed as a file is away that is not the app's: one of upkeep's own, an interpreter. */
+const AWAY = 'is not there, as while another version takes its place';
 export const AWAY_HINT = 'install it again, if nothing does so by now';
 
-/** Thrown where a file is away without which nothing can be started: one of upkeep's own, or an interpreter. */
-export class AwayError extends Error {
-  constructor(path: string) {
-    super(`${path} ${AWAY}`);
-  }
+/** Stands in the reason of what failed as it is not known who a user is. */
+export const USERS_SILENT = 'the user database of the system does not answer';
+const USERS_HINT = 'see why: sssd, or the LDAP server that it asks';
+
+const HINTS: readonly (readonly [string, string])[] = [
+  [SHORT, SHORT_HINT],
+  [AWAY, AWAY_HINT],
+  [USERS_SILENT, USERS_HINT],
+];
+
+/** Thrown for what is no fault of the app, and passes. */
+export class Shortage extends Error {}
+
+export function away(path: string): Shortage {
+  return new Shortage(`${path} ${AWAY}`);
 }
 
 /** @returns what is missing for a while, where an error means that: `the machine is short of memory (ENOMEM)`. */
 export function shortageOf(error: unknown): string | null {
   for (let each = error; each instanceof Error; each = each.cause) {
-    if (each instanceof AwayError) return each.message;
+    if (each instanceof Shortage) return each.message;
     const { code = '', message } = each as NodeJS.ErrnoException;
     const found = Object.hasOwn(SHORT_OF, code) ? code : TOLD.find(([text]) => text.test(message))?.[1];
     if (found !== undefined) return `${SHORT}${SHORT_OF[found]} (${found})`;
@@ -44,7 +54,7 @@ export function shortageOf(error: unknown): string | null {
   return null;
 }
 
-/** What to do about one. */
-export function shortageHint(shortage: string): string {
-  return shortage.endsWith(AWAY) ? AWAY_HINT : SHORT_HINT;
+/** @returns what to do about a reason that is a shortage; null for any other. */
+export function shortageHint(reason: string): string | null {
+  return HINTS.find(([text]) => reason.includes(text))?.[1] ?? null;
 }

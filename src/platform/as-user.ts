@@ -3,6 +3,7 @@ import { existsSync, fchownSync } from 'node:fs';
 import type { AppSpec } from '../domain/app-spec.ts';
 import type { Descriptors } from '../supervisor/ports.ts';
 import { type BindRequest, bind, type RawHandle } from './raw-handle.ts';
+import { groupsOf, learnGroups } from './user-groups.ts';
 
 export type User = Pick<AppSpec, 'uid' | 'gid'>;
 
@@ -19,19 +20,33 @@ export interface UserCommand {
 
 /**
  * Where it is there, `setpriv` of util-linux switches and becomes the program: the pid stays, and the user has all of
- * its groups.
+ * its groups, as far as they were learnt.
  */
 export function asUser({ uid, gid }: User, file: string, args: readonly string[]): UserCommand {
   const ids = { ...(uid === null ? {} : { uid }), ...(gid === null ? {} : { gid }) };
   if (uid === null || gid === null || process.getuid?.() !== 0) return { file, args, ids };
   setpriv ??= findSetpriv();
   if (!setpriv) return { file, args, ids };
-  const groups = isKnown(uid) ? '--init-groups' : '--clear-groups';
+  const groups = groupsOf(uid);
   return {
     file: setpriv,
-    args: ['--reuid', String(uid), '--regid', String(gid), groups, '--', file, ...args],
+    args: [
+      '--reuid',
+      String(uid),
+      '--regid',
+      String(gid),
+      ...(groups.length === 0 ? ['--clear-groups'] : ['--groups', groups.join(',')]),
+      '--',
+      file,
+      ...args,
+    ],
     ids: {},
   };
+}
+
+/** To be waited for before a program is started as a user. @returns null where nothing is to be learnt. */
+export function learnUser({ uid, gid }: User): Promise<void> | null {
+  return uid === null || gid === null || process.getuid?.() !== 0 ? null : learnGroups(uid);
 }
 
 /** Lets that user open them anew, as by /dev/stderr. */
@@ -56,8 +71,7 @@ function acting<T>(user: User, action: () => T): T {
   if (uid === null || gid === null || process.geteuid?.() !== 0) return action();
   const groups = process.getgroups?.() ?? [];
   try {
-    if (isKnown(uid)) (process as Initgroups).initgroups?.(uid, gid);
-    else process.setgroups?.([gid]);
+    process.setgroups?.([...new Set([gid, ...groupsOf(uid)])]);
     process.setegid?.(gid);
     return withRightsOf(user, action);
   } finally {
@@ -77,11 +91,6 @@ export function withRightsOf<T>({ uid }: User, action: () => T): T {
   }
 }
 
-/** The types do not have it. */
-interface Initgroups {
-  readonly initgroups?: (user: number, group: number) => void;
-}
-
 let setpriv: string | false | null = null;
 
 /** Not on the app's PATH: it is run as root. */
@@ -92,9 +101,4 @@ function findSetpriv(): string | false {
   if (path && stdout?.includes('--init-groups')) return path;
   console.error('without setpriv (util-linux), apps with a uid run without supplementary groups');
   return false;
-}
-
-/** Whether the system has groups for a user. */
-function isKnown(uid: number): boolean {
-  return spawnSync('getent', ['passwd', String(uid)], { env: { PATH: '/usr/bin:/bin' }, timeout: 5000 }).status === 0;
 }

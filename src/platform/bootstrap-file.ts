@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AwayError } from '../domain/shortage.ts';
+import { away } from '../domain/shortage.ts';
 import type { ProcessEvent } from '../supervisor/ports.ts';
 import type { User } from './as-user.ts';
 
-/** @returns the path of the bootstrap for an app of that user. @throws AwayError. */
+/** @returns the path of the bootstrap for an app of that user. @throws Shortage. */
 export type BootstrapFile = (user: User) => string;
 
 /** Begins the name of a copy. */
@@ -36,7 +36,7 @@ export function bootstrapFile(packaged: string, folder: string): BootstrapFile {
   return ({ uid, gid }) => {
     const own = uid === null && gid === null ? copied() : null;
     if (own !== null) return own;
-    if (sizeOf(packaged) === null) throw new AwayError(packaged);
+    if (sizeOf(packaged) === null) throw away(packaged);
     return packaged;
   };
 }
@@ -51,7 +51,7 @@ export function unlessAway(bootstrap: string, on: (event: ProcessEvent) => void)
   let began = false;
   return (event) => {
     if (event.kind === 'exited' && event.exit.code === 1 && !began && sizeOf(bootstrap) === null) {
-      return on({ kind: 'spawn-failed', reason: new AwayError(bootstrap).message, short: true });
+      return on({ kind: 'spawn-failed', reason: away(bootstrap).message, short: true });
     }
     began ||= event.kind !== 'spawned';
     on(event);

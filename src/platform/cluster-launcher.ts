@@ -4,7 +4,7 @@ import type { AttachPoint } from '../protocol/ipc.ts';
 import type { Slot } from '../protocol/messages.ts';
 import type { Launcher } from '../supervisor/ports.ts';
 import { isSame } from './adopted-child.ts';
-import { asUser, lend, type User } from './as-user.ts';
+import { asUser, learnUser, lend, type User } from './as-user.ts';
 import type { AttachServer } from './attach-server.ts';
 import { type BootstrapFile, unlessAway } from './bootstrap-file.ts';
 import { bootstrapArguments } from './node-arguments.ts';
@@ -42,6 +42,7 @@ export function clusterLauncher(bootstrapFor: BootstrapFile, server: AttachServe
       if (running) closing = setTimeout(() => sockets.closeUnused(), CLOSE_UNUSED_MS);
       else sockets.closeUnused();
     },
+    prepare: learnUser,
     launch: ({ spec, slot, env, descriptors }, on) => {
       if (closing) clearTimeout(closing);
       balance = spec.balance;
@@ -82,6 +83,7 @@ export function clusterLauncher(bootstrapFor: BootstrapFile, server: AttachServe
       return watchChild(worker.process, { ...options, trace, program }, unlessAway(bootstrap, on));
     },
     adopt: ({ spec, slot, run, held }, on) => {
+      learnUser(spec)?.catch(() => {});
       balance = spec.balance;
       const options = optionsFor(slot, spec, held);
       // It may hold the sockets that its siblings need.

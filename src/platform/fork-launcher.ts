@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { type AppSpec, programToRun } from '../domain/app-spec.ts';
 import type { AttachPoint } from '../protocol/ipc.ts';
 import type { Launcher, LaunchRequest } from '../supervisor/ports.ts';
-import { asUser, lend } from './as-user.ts';
+import { asUser, learnUser, lend } from './as-user.ts';
 import type { AttachServer } from './attach-server.ts';
 import { type BootstrapFile, unlessAway } from './bootstrap-file.ts';
 import { bootstrapArguments } from './node-arguments.ts';
@@ -21,6 +21,7 @@ export function forkLauncher(bootstrapFor: BootstrapFile, server: AttachServer, 
     attachTo: program.runtime === 'node' ? attachTo : null,
   });
   return {
+    prepare: learnUser,
     launch: (request, on) => {
       const { spec, env, descriptors } = request;
       const program = programToRun(spec);
@@ -45,8 +46,10 @@ export function forkLauncher(bootstrapFor: BootstrapFile, server: AttachServer, 
       return watchChild(child, { ...optionsFor(spec), trace, program }, told);
     },
     // One that does not come is watched from outside, as a program that cannot.
-    adopt: ({ spec, run }, on) =>
-      adoptChild(run, server, { ...optionsFor(spec), treekill: spec.stop.treekill, onLate: () => {} }, on),
+    adopt: ({ spec, run }, on) => {
+      learnUser(spec)?.catch(() => {});
+      return adoptChild(run, server, { ...optionsFor(spec), treekill: spec.stop.treekill, onLate: () => {} }, on);
+    },
     quiesce: () => Promise.resolve(),
     settled: () => {},
   };

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { ProgramSpec } from '../domain/app-spec.ts';
-import { AwayError, shortageOf } from '../domain/shortage.ts';
+import { away, shortageOf } from '../domain/shortage.ts';
 
 /** Why no process could be made. `short`: that is no fault of the app, and passes. */
 export interface SpawnProblem {
@@ -10,9 +10,9 @@ export interface SpawnProblem {
 
 export type Runnable = Pick<ProgramSpec, 'exec' | 'script' | 'cwd'>;
 
-/** @throws AwayError where what runs the program is not there: it was when the app was started. */
+/** @throws Shortage where what runs the program is not there: it was when the app was started. */
 export function requireInterpreter({ exec, script }: Runnable): void {
-  if (exec !== script && !existsSync(exec)) throw new AwayError(exec);
+  if (exec !== script && !existsSync(exec)) throw away(exec);
 }
 
 /** @param program what was to be started. */
@@ -28,8 +28,8 @@ function awayFor({ code }: NodeJS.ErrnoException, program: Runnable): unknown {
   try {
     requireInterpreter(program);
     return null;
-  } catch (away) {
-    return away;
+  } catch (missing) {
+    return missing;
   }
 }
 

@@ -1,4 +1,4 @@
-import { AWAY, SHORT, shortageHint } from '../domain/shortage.ts';
+import { shortageHint } from '../domain/shortage.ts';
 import type { AppError } from '../protocol/ipc.ts';
 import type { Outcome } from '../protocol/messages.ts';
 import type { ManagedInstance } from './managed-instance.ts';
@@ -30,9 +30,8 @@ function explain(managed: ManagedInstance, ports: Pick<Ports, 'portOwner'>): Exp
   const { lastExit, state } = managed.instance;
   const { stderr, uncaught } = managed.lastWords;
   const reason = ('reason' in state ? state.reason : lastExit?.reason) ?? 'did not get ready';
-  if (reason.startsWith(SHORT) || reason.endsWith(AWAY)) {
-    return { reason: `it cannot be started: ${reason}`, hint: shortageHint(reason), stderr };
-  }
+  const shortage = shortageHint(reason);
+  if (shortage !== null) return { reason: `it cannot be started: ${reason}`, hint: shortage, stderr };
   const text = stderr.join('\n');
   const explained = explainPort(uncaught, ports) ?? explainText(uncaught, text) ?? explainUser(managed.spec.uid, text);
   if (explained) return { ...explained, reason: `${explained.reason} (${reason})`, stderr };

@@ -66,6 +66,8 @@ export class ManagedInstance {
   #run: RunIdentity | null = null;
   #logs: LogCapture | null = null;
   #busy = false;
+  /** Counts them: what was prepared for one is of no use to the next. */
+  #spawns = 0;
   #failures = 0;
   #listens: string[] = [];
   /** Since they are watched; null while they are not. */
@@ -245,6 +247,7 @@ export class ManagedInstance {
 
   /** Drops what is held for an instance whose process is gone. */
   dispose(): void {
+    this.#spawns++;
     this.#dropTimers();
     this.#stopAsking();
     this.#process?.forget();
@@ -317,6 +320,22 @@ export class ManagedInstance {
     this.#answers = null;
     this.#uncaught = null;
     this.#takeNextSpec();
+    const spawn = ++this.#spawns;
+    const preparing = this.#ports.launcher.prepare(this.#spec);
+    if (!preparing) return this.#launch();
+    preparing.then(
+      () => {
+        if (spawn !== this.#spawns) return;
+        if (this.#instance.state.kind === 'starting') this.#launch();
+        else this.#spawnFailed(new Error('called off'));
+      },
+      (error: unknown) => {
+        if (spawn === this.#spawns) this.#spawnFailed(error);
+      },
+    );
+  }
+
+  #launch(): void {
     try {
       if (!this.#logs) {
         this.#logs = this.#ports.logs.open(this.#spec, this.slot);
@@ -332,11 +351,15 @@ export class ManagedInstance {
         descriptors.close();
       }
     } catch (error) {
-      this.#lastWords = NO_WORDS;
-      const shortage = shortageOf(error);
-      const message = error instanceof Error ? error.message : String(error);
-      this.send({ kind: 'spawn-failed', reason: shortage ?? message, short: shortage !== null });
+      this.#spawnFailed(error);
     }
+  }
+
+  #spawnFailed(error: unknown): void {
+    this.#lastWords = NO_WORDS;
+    const shortage = shortageOf(error);
+    const message = error instanceof Error ? error.message : String(error);
+    this.send({ kind: 'spawn-failed', reason: shortage ?? message, short: shortage !== null });
   }
 
   #takeNextSpec(): void {

@@ -60,6 +60,8 @@ export interface Clock {
 }
 
 export interface Launcher {
+  /** Learns what a start needs. @returns null where all is known. Rejects as `launch` throws. */
+  readonly prepare: (spec: AppSpec) => Promise<void> | null;
   /** Starts a process. A failure is thrown, or arrives as `spawn-failed`. */
   readonly launch: (request: LaunchRequest, on: (event: ProcessEvent) => void) => RunningProcess;
   /** Takes over a process that another supervisor has started. @returns null when it is gone. */

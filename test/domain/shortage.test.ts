@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AWAY_HINT, AwayError, SHORT_HINT, shortageHint, shortageOf } from '../../src/domain/shortage.ts';
+import { AWAY_HINT, away, SHORT_HINT, shortageHint, shortageOf } from '../../src/domain/shortage.ts';
 
 const failure = (message: string, more: { code?: string; cause?: unknown } = {}): Error =>
   Object.assign(new Error(message, { cause: more.cause }), more);
@@ -12,7 +12,7 @@ for (const [what, error, expected] of [
   ['what it said of the whole machine', failure('mkfifo: Too many open files in system'), /ENFILE/],
   ['another code', failure('spawn node ENOENT', { code: 'ENOENT' }), null],
   ['a name that every object has', failure('x', { code: 'toString' }), null],
-  ['a file that is away', failure('x', { cause: new AwayError('/a') }), /^\/a is not there, as while/],
+  ['a file that is away', failure('x', { cause: away('/a') }), /^\/a is not there, as while/],
   ['no error at all', 'EAGAIN', null],
 ] as const) {
   test(`a shortage is told by ${what}`, () => {
@@ -23,6 +23,6 @@ for (const [what, error, expected] of [
 }
 
 test('what to do about a shortage depends on what is short', () => {
-  const hint = (error: unknown): string => shortageHint(shortageOf(error) ?? '');
-  assert.deepEqual([hint(new AwayError('/a')), hint(failure('x', { code: 'ENOMEM' }))], [AWAY_HINT, SHORT_HINT]);
+  const hint = (error: unknown): string | null => shortageHint(shortageOf(error) ?? '');
+  assert.deepEqual([hint(away('/a')), hint(failure('x', { code: 'ENOMEM' }))], [AWAY_HINT, SHORT_HINT]);
 });

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fixture, NODE, type Sandbox, sandbox } from './harness.ts';
 import { NOBODY, noOtherUser } from './nobody.ts';
+import { until } from './until.ts';
 
 interface View {
   readonly ids: readonly number[];
@@ -103,4 +104,49 @@ test('other programs, their probes and their variables too', { skip }, async (t)
   );
   await box.ok('start', file);
   await box.logged('app-out.log', `${NOBODY} ${NOBODY} /nonexistent declared\n`);
+});
+
+/** What runs a command line where `getent` does not answer as long as a file is there. */
+function withSlowUsers(t: TestContext, folder: string): { through: string[]; flag: string } | null {
+  const [flag, real, slow] = [join(folder, 'silent'), join(folder, 'getent'), join(folder, 'slow')];
+  copyFileSync('/usr/bin/getent', real);
+  writeFileSync(slow, `#!/bin/sh\nwhile [ -e ${flag} ]; do sleep 0.05; done\nexec ${real} "$@"\n`, { mode: 0o755 });
+  chmodSync(folder, 0o755);
+  const through = ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /usr/bin/getent; exec "$@"', slow];
+  const [program = '', ...args] = through;
+  if (spawnSync(program, [...args, 'getent', 'passwd', 'nobody']).status === 0) return { through, flag };
+  t.skip('nothing may be mounted here');
+  return null;
+}
+
+test('a user database that does not answer holds up who needs it, and nobody else', { skip }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'uk-users-'));
+  const users = withSlowUsers(t, folder);
+  if (!users) return rmSync(folder, { recursive: true });
+  const { through, flag } = users;
+  const box = await sandbox(t, { through, open: true });
+  t.after(() => rmSync(folder, { recursive: true }));
+  await box.ok('start', fixture('tells-its-user.js'), '--name', 'app', '--uid', 'nobody');
+  await box.ok('start', fixture('idles.js'), '--name', 'other');
+  const { groups } = await viewOf(box, 'app-out.log');
+  // Its supervisor knows by now. The next one does not.
+  writeFileSync(flag, '');
+  const [supervisor = 0] = box.supervisors();
+  process.kill(supervisor, 'SIGKILL');
+  await until(() => box.supervisors().some((pid) => pid !== supervisor), 'another supervisor');
+  const restart = box.fails('restart', 'app');
+  await until(async () => (await box.app('app'))[0]?.state.kind === 'starting', 'the start');
+  await box.ok('restart', 'other');
+  assert.equal((await box.app('app'))[0]?.pid, null);
+  const { stderr } = await restart;
+  assert.match(stderr, /cannot be started: the user database of the system does not answer \(getent passwd 65534/);
+  assert.match(stderr, /next: see why: sssd, or the LDAP server/);
+  const started = await box.fails('start', fixture('idles.js'), '--name', 'new', '--uid', 'daemon');
+  assert.match(started.stderr, /user database of the system does not answer \(getent passwd daemon: 10000 ms\)/);
+  const logged = box.log('app-out.log').length;
+  rmSync(flag);
+  await until(async () => (await box.app('app'))[0]?.state.kind === 'online', 'the app');
+  await until(() => box.log('app-out.log').slice(logged).includes('}\n'), 'its groups');
+  const [last = ''] = /\{.*\}/.exec(box.log('app-out.log').slice(logged)) ?? [];
+  assert.equal((JSON.parse(last) as View).groups, groups);
 });

@@ -201,6 +201,8 @@ class FakeLauncher implements Launcher {
   short = false;
   #nextPid = 100;
 
+  prepare: Launcher['prepare'] = () => null;
+
   readonly launch = (request: LaunchRequest, on: (event: ProcessEvent) => void): RunningProcess => {
     const { failure } = this;
     const script = { onTrial: this.onTrial, ...this.script };

@@ -63,6 +63,7 @@ async function check({ messages, withHandle }: Conversation, random: Random): Pr
   const children: FakeChild[] = [];
   const launcher: Launcher = {
     adopt: () => null,
+    prepare: () => null,
     quiesce: async () => {},
     settled: () => {},
     launch: ({ slot }, on) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { Shortage, USERS_SILENT } from '../../src/domain/shortage.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { appSpec, clusterSpec } from '../fakes/app-spec.ts';
 import { turn } from '../fakes/ports.ts';
@@ -46,6 +47,48 @@ describe('a process that cannot be started for want of something', () => {
       it.launcher.alive.map(({ pid }) => pid),
       pids,
     );
+  });
+});
+
+describe('what must be known before a process is started', () => {
+  test('is waited for, and a start waits no longer than that', async () => {
+    const it = new Supervised(appSpec());
+    let learn = (): void => {};
+    it.launcher.prepare = () =>
+      new Promise((resolve) => {
+        learn = resolve;
+      });
+    const start = await it.begin('start');
+    assert.deepEqual([it.states, it.launcher.alive.length], [['starting'], 0]);
+    learn();
+    await turn();
+    assert.equal(it.launcher.alive.length, 1);
+    assert.equal((await start.outcomes)[0]?.ok, true);
+  });
+
+  test('and is not learnt is a shortage', async () => {
+    const it = new Supervised(appSpec());
+    it.launcher.prepare = () => Promise.reject(new Shortage(`${USERS_SILENT} (5000 ms)`));
+    const [outcome] = await it.run('start');
+    assert.match(outcome?.reason ?? '', /^it cannot be started: the user database of the system does not answer/);
+    it.launcher.prepare = () => null;
+    await it.clock.advance(500);
+    assert.deepEqual(it.states, ['online']);
+  });
+
+  test('keeps nobody from stopping, nor from starting again', async () => {
+    const it = new Supervised(appSpec());
+    const learn: (() => void)[] = [];
+    it.launcher.prepare = () => new Promise((resolve) => learn.push(resolve));
+    await it.begin('start');
+    const stop = await it.begin('stop');
+    learn[0]?.();
+    assert.deepEqual(told(await stop.outcomes), ['ok']);
+    assert.deepEqual([it.states, it.launcher.alive.length], [['stopped'], 0]);
+    const start = await it.begin('start');
+    learn[1]?.();
+    assert.deepEqual(told(await start.outcomes), ['ok']);
+    assert.equal(it.launcher.alive.length, 1);
   });
 });
 
