@@ -133,6 +133,7 @@ function install(sendNow: NonNullable<typeof own.send>): void {
       case 'socket':
       case 'accept':
       case 'also-socket':
+      case 'hold':
       case 'mean':
       case 'passed':
       case 'kept':

@@ -30,6 +30,7 @@ const MOST_MOVING = 64;
 const OFFER_AGAIN_MS = 50;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const ECANCELED = -125;
+const BACKLOG = 511;
 
 type OnConnection = (this: Handle, status: number, client?: Handle) => void;
 
@@ -50,8 +51,12 @@ interface Shared {
   readonly server: Server;
   readonly handle: Handle;
   /** What a supervisor needs to go on where another one was; the handle, unless the supervisor accepts. */
-  readonly held: Handle;
-  /** Sockets of workers that are gone, which this one has taken over. */
+  held: Handle;
+  /** Accepts from `held` while there is no supervisor to accept for it. */
+  accepts: boolean;
+  /** It is ready, and may have connections. */
+  admitted: boolean;
+  /** Other sockets that it accepts from: of workers that are gone, or where its path leads by now. */
   readonly more: Handle[];
   /** What Node itself does with a connection. */
   deliver: OnConnection | null;
@@ -134,9 +139,16 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
     while (taken.has(index)) index++;
     taken.add(index);
 
-    const { address, port, addressType, flags, backlog } = query;
+    const { port, addressType, flags, backlog } = query;
     // Node leaves out, or sets to false, what was not asked for.
-    const asked = { address: address ?? null, port, addressType, flags: flags || 0, backlog: backlog || 511, index };
+    const asked = {
+      address: addressIn(query),
+      port,
+      addressType,
+      flags: flags || 0,
+      backlog: backlog || BACKLOG,
+      index,
+    };
     const request = nextRequest++;
     const ask = (): void => send({ kind: 'open-socket', request, ...asked });
     const answer: Request['answer'] = (message, raw) => {
@@ -148,13 +160,15 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
         return done(errno === 0 ? ECANCELED : errno, null);
       }
       const held = raw as Handle;
-      const handle = message.accepts === 'worker' ? held : standIn(message.sockname, held);
+      const handle = message.accepts === 'worker' ? held : standIn(message.sockname, () => entry.held.close());
       const entry: Shared = {
         key: message.socket,
         query: asked,
         server,
         handle,
         held,
+        accepts: false,
+        admitted: !message.hold,
         more: [],
         deliver: null,
         limit: Number.POSITIVE_INFINITY,
@@ -177,6 +191,8 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
         leave(entry);
         close.apply(handle, args);
       };
+      const { spare } = message;
+      if (spare && asked.address) server.prependOnceListener('listening', () => linkAgain(spare, asked.address ?? ''));
       done(0, handle);
       // It listens now, and Node has set what it does with a connection; unless listening failed.
       entry.deliver = handle.onconnection ?? null;
@@ -212,6 +228,32 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
     }
     deliver(entry, status, client);
     Atomics.wait(lock, 0, 0, STEP_BACK_MS);
+  }
+
+  /** Where the supervisor has accepted, which is gone. */
+  function acceptAlone(entry: Shared): void {
+    entry.accepts = true;
+    entry.held.onconnection = (status, client) => deliver(entry, status, client);
+    entry.held.listen(entry.query.backlog);
+  }
+
+  /** The supervisor accepts, from this socket. */
+  function hold(entry: Shared | undefined, raw: Handle): void {
+    if (!entry || entry.held === entry.handle) return raw.close();
+    entry.held.close();
+    entry.held = raw;
+    entry.accepts = false;
+  }
+
+  /** @param instead nobody can reach those before any more. */
+  function alsoAccept(entry: Shared | undefined, raw: Handle, instead: boolean): void {
+    if (!entry) return raw.close();
+    if (entry.held !== entry.handle) return hold(entry, raw);
+    // They have connections that were not accepted yet.
+    if (instead) for (const before of entry.more.splice(0)) setTimeout(() => before.close(), ARRIVED_MS);
+    raw.onconnection = (status, client) => deliver(entry, status, client);
+    entry.more.push(raw);
+    if (entry.admitted) raw.listen(BACKLOG);
   }
 
   /** The supervisor is gone: those that no other worker has got are served here. */
@@ -329,14 +371,20 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
     moveIdle,
     moving,
     alone: () => {
-      for (const entry of shared.values()) entry.limit = Number.POSITIVE_INFINITY;
+      for (const entry of shared.values()) {
+        entry.limit = Number.POSITIVE_INFINITY;
+        if (entry.held !== entry.handle && entry.admitted) acceptAlone(entry);
+      }
       // What was on its way to another worker has arrived by then.
       if (passing.size > 0) setTimeout(takeBack, ARRIVED_MS);
     },
     announce: () => {
       for (const entry of shared.values()) {
         entry.told = openIn(entry);
-        send({ kind: 'have-socket', socket: entry.key, open: entry.told, ...entry.query }, entry.held);
+        const { key, query, told, accepts, held, more } = entry;
+        // Of a unix socket, the one that its path leads to.
+        const handle = (query.port < 0 && more.at(-1)) || held;
+        send({ kind: 'have-socket', socket: key, open: told, accepts, ...query }, handle);
       }
       send({ kind: 'no-more-sockets' });
       for (const { ask } of requests.values()) ask();
@@ -348,16 +396,21 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
           requests.delete(message.request);
           return request?.answer(message, handle);
         }
-        case 'accept':
-          return shared.get(message.socket)?.accept?.();
-        case 'also-socket': {
+        case 'accept': {
           const entry = shared.get(message.socket);
+          if (!entry) return;
+          entry.admitted = true;
+          for (const raw of entry.more) raw.listen(BACKLOG);
+          return entry.accept?.();
+        }
+        case 'also-socket': {
           const raw = handle as Handle | undefined;
-          if (!raw) return;
-          if (!entry) return raw.close();
-          raw.onconnection = (status, client) => deliver(entry, status, client);
-          entry.more.push(raw);
-          raw.listen(511);
+          if (raw) alsoAccept(shared.get(message.socket), raw, message.instead);
+          return;
+        }
+        case 'hold': {
+          const raw = handle as Handle | undefined;
+          if (raw) hold(shared.get(message.socket), raw);
           return;
         }
         case 'mean': {
@@ -442,6 +495,23 @@ function holdBack(entry: Shared): void {
   };
 }
 
+/** Another worker may just have removed the path, which the app is about to open to others. The supervisor watches, but later. */
+function linkAgain(spare: string, path: string): void {
+  const { linkSync } = require('node:fs') as typeof import('node:fs');
+  try {
+    linkSync(spare, path);
+  } catch {
+    // It is there.
+  }
+}
+
+/** The supervisor works elsewhere: the path of a unix socket is told whole. */
+function addressIn({ address, port }: Query): string | null {
+  if (port >= 0 || !address || address.startsWith('\0')) return address ?? null;
+  const { resolve } = require('node:path') as typeof import('node:path');
+  return resolve(address);
+}
+
 /** Some slack, so that workers that are about even leave each other alone. */
 function fairShare(mean: number): number {
   return 1.15 * mean + 0.5;
@@ -470,9 +540,9 @@ function openIn({ server }: Shared): number {
 
 /**
  * What a server holds where the supervisor accepts for it: it keeps the process alive, and knows its address.
- * @param held the socket itself, which nothing is done with but to keep it open.
+ * @param closed closes the socket itself, which is only kept open.
  */
-function standIn(sockname: Readonly<Record<string, unknown>>, held: Handle): Handle {
+function standIn(sockname: Readonly<Record<string, unknown>>, closed: () => void): Handle {
   let alive: NodeJS.Timeout | null = null;
   const ref = (): void => {
     alive ??= setInterval(() => {}, LONGEST_TIMER_MS);
@@ -487,7 +557,7 @@ function standIn(sockname: Readonly<Record<string, unknown>>, held: Handle): Han
     // Node takes the end of a handle for immediate, and its callback for later.
     close: (callback) => {
       unref();
-      held.close();
+      closed();
       if (callback) setImmediate(callback);
     },
     ref,

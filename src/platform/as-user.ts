@@ -7,9 +7,6 @@ import { groupsOf, learnGroups } from './user-groups.ts';
 
 export type User = Pick<AppSpec, 'uid' | 'gid'>;
 
-/** The address type of sockets in the file system. */
-const UNIX = -1;
-
 /** What to start, so that it runs as the user of an app. */
 export interface UserCommand {
   readonly file: string;
@@ -57,16 +54,11 @@ export function lend({ uid, gid }: User, { inFd, outFd, errFd }: Descriptors): v
 
 /** Binds a socket for an app as its user: what the kernel refuses to that user, no app of it gets from a supervisor of root. */
 export function bindAs(user: User, query: BindRequest): RawHandle | number {
-  if (query.addressType !== UNIX) return withRightsOf(user, () => bind(query));
-  const handle = acting(user, () => bind(query));
-  if (typeof handle === 'number') return handle;
-  // It removes the path.
-  const close = handle.close.bind(handle);
-  return Object.assign(handle, { close: () => acting(user, close) });
+  return withRightsOf(user, () => bind(query));
 }
 
 /** Does something at once with the rights of another user, as far as files go. */
-function acting<T>(user: User, action: () => T): T {
+export function acting<T>(user: User, action: () => T): T {
   const { uid, gid } = user;
   if (uid === null || gid === null || process.geteuid?.() !== 0) return action();
   const groups = process.getgroups?.() ?? [];

@@ -1,6 +1,7 @@
 import type { Moves, SocketQuery, ToSockets } from '../protocol/ipc.ts';
 import type { User } from './as-user.ts';
 import type { RawHandle } from './raw-handle.ts';
+import type { UnixPath } from './unix-path.ts';
 
 /** A worker is asked whether it takes a connection, and given this long before another one is asked too. */
 const ANSWER_MS = 20;
@@ -75,6 +76,10 @@ export interface Listener {
   readonly way: Way;
   /** Whom it was bound for. */
   readonly user: User;
+  /** Of a unix socket in the file system. */
+  path: UnixPath | null;
+  /** Watches over it no more. */
+  unwatch: () => void;
   /** By slot for `kernel`, else only the one of slot 0. */
   readonly handles: Map<number, RawHandle>;
   readonly members: Map<SocketWorker, Member>;

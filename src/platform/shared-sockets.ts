@@ -9,6 +9,7 @@ import { Handover, type Listener, type Member, type SocketWorker, type Way } fro
 import { LoopbackPairs } from './loopback-pairs.ts';
 import { IPV6_ONLY, nameOf, type RawHandle, REUSE_PORT } from './raw-handle.ts';
 import { addressOf, readHead, weigh } from './sticky.ts';
+import { adoptPath, bindPath, hasPath, restorePath, watchPath } from './unix-path.ts';
 
 /** Connections that are on their way arrive within this time. */
 const QUIESCE_MS = 2000;
@@ -38,6 +39,8 @@ export class SharedSockets {
   readonly #balance: () => BalanceSpec;
   readonly #listeners = new Map<string, Listener>();
   readonly #held = new Set<SocketWorker>();
+  /** Who listens no more, and is about to end. */
+  readonly #leaving = new Set<SocketWorker>();
   /** Who has not told yet which sockets it has. */
   readonly #awaited = new Set<SocketWorker>();
   /** What must wait for them. */
@@ -56,12 +59,17 @@ export class SharedSockets {
     return {
       admit: () => this.#admit(worker),
       handle: (message, handle) => this.#handle(worker, message, handle),
-      stopListening: () => this.#leaveAll(worker),
+      stopListening: () => {
+        this.#leaving.add(worker);
+        this.#leaveAll(worker);
+      },
       gone: () => {
+        this.#leaving.delete(worker);
         this.#held.delete(worker);
         this.#leaveAll(worker);
         this.#told(worker);
         this.#connections.gone(worker);
+        for (const listener of this.#listeners.values()) if (listener.members.size > 0) this.#restorePath(listener);
       },
       connect: (port) => this.#connectTo(worker, port),
     };
@@ -72,6 +80,8 @@ export class SharedSockets {
     for (const [key, listener] of this.#listeners) {
       if (listener.members.size > 0) continue;
       this.#connections.abandon(listener);
+      listener.unwatch();
+      listener.path?.remove();
       for (const handle of listener.handles.values()) handle.close();
       this.#listeners.delete(key);
     }
@@ -81,7 +91,8 @@ export class SharedSockets {
   /** Gives all connections away, and takes no new ones: workers that accept themselves go on, sockets stay theirs. */
   async quiesce(): Promise<void> {
     this.#connections.quiesce(this.#listeners.values());
-    for (const { way, handles } of this.#listeners.values()) {
+    for (const { way, handles, unwatch } of this.#listeners.values()) {
+      unwatch();
       if (way === 'handed') for (const handle of handles.values()) handle.close();
     }
     const until = performance.now() + QUIESCE_MS;
@@ -175,18 +186,19 @@ export class SharedSockets {
       sockname: {},
     } as const;
     const listener = this.#listenerFor(worker, key, query);
+    const spare = typeof listener === 'number' ? null : (listener.path?.spare ?? null);
     const handle = typeof listener === 'number' ? listener : this.#handleFor(listener, worker.slot);
     if (typeof listener === 'number' || typeof handle === 'number') {
       const errno = typeof handle === 'number' ? handle : EINVAL;
       if (typeof listener !== 'number' && listener.members.size === 0) this.closeUnused();
-      return worker.send({ ...answer, errno, accepts: 'worker' });
+      return worker.send({ ...answer, errno, spare: null, accepts: 'worker' });
     }
     listener.members.set(worker, { worker, open: 0, asked: new Set(), silent: false, inTransit: 0, held: answer.hold });
     if (listener.way === 'handed') {
-      worker.send({ ...answer, accepts: 'supervisor', sockname: nameOf(handle) }, handle);
+      worker.send({ ...answer, spare, accepts: 'supervisor', sockname: nameOf(handle) }, handle);
       return this.#connections.serveWaiting(listener);
     }
-    worker.send({ ...answer, accepts: 'worker', shares: listener.way === 'shared' }, handle);
+    worker.send({ ...answer, spare, accepts: 'worker', shares: listener.way === 'shared' }, handle);
     this.#connections.serveWaiting(listener);
     this.#connections.tellMean(listener);
   }
@@ -202,10 +214,18 @@ export class SharedSockets {
     const { socket: key, open } = message;
     const known = this.#listeners.get(key);
     const slot = this.#wayFor(message) === 'kernel' ? worker.slot : 0;
-    const listener = known ?? this.#listenerOn(handle, key, message, { slot, user: worker.user });
+    const listener =
+      known ??
+      this.#listenerOn(handle, key, message, {
+        slot,
+        user: worker.user,
+        path: hasPath(message) ? adoptPath(worker.user, message) : null,
+      });
     if (typeof listener === 'number') return;
     if (known?.handles.has(slot)) handle.close();
     else listener.handles.set(slot, handle);
+    const shown = listener.handles.get(slot);
+    if (message.accepts && listener.way === 'handed' && shown) worker.send({ kind: 'hold', socket: key }, shown);
     const held = this.#held.has(worker);
     listener.members.set(worker, { worker, open, asked: new Set(), silent: false, inTransit: 0, held });
     this.#connections.serveWaiting(listener);
@@ -214,7 +234,8 @@ export class SharedSockets {
 
   #listenerFor({ user }: SocketWorker, key: string, query: SocketQuery): Listener | number {
     const known = this.#listeners.get(key);
-    const errno = known ? refusal(user, known) : 0;
+    // As many do, it may just have removed what it takes for a socket of its last run.
+    const errno = known ? refusal(user, known) || this.#restorePath(known) : 0;
     if (errno !== 0) return errno;
     return known ?? this.#newListener(user, key, query);
   }
@@ -223,15 +244,20 @@ export class SharedSockets {
     if (this.#listeners.size >= MOST_LISTENERS) return EMFILE;
     // Whatever else a socket can be asked for might let it share the port of somebody else.
     if (query.flags !== 0 && query.flags !== IPV6_ONLY) return EINVAL;
+    if (hasPath(query)) {
+      const bound = bindPath(user, query);
+      if (typeof bound === 'number') return bound;
+      return this.#listenerOn(bound.handle, key, query, { slot: 0, user, path: bound.path });
+    }
     const handle = this.#wayFor(query) === 'kernel' ? bindReusable(user, query) : bindAs(user, query);
-    return typeof handle === 'number' ? handle : this.#listenerOn(handle, key, query, { slot: 0, user });
+    return typeof handle === 'number' ? handle : this.#listenerOn(handle, key, query, { slot: 0, user, path: null });
   }
 
   #listenerOn(
     handle: RawHandle,
     key: string,
     query: SocketQuery,
-    { slot, user }: { readonly slot: number; readonly user: User },
+    { slot, user, path }: Pick<Listener, 'user' | 'path'> & { readonly slot: number },
   ): Listener | number {
     const way = this.#wayFor(query);
     const listener: Listener = {
@@ -239,24 +265,39 @@ export class SharedSockets {
       query,
       way,
       user,
+      path,
+      unwatch: () => {},
       handles: new Map([[slot, handle]]),
       members: new Map(),
       adopters: new Map(),
       waiting: [],
       toldMean: 0,
     };
-    if (way === 'handed') {
-      handle.onconnection = (status, client) => {
-        if (status === 0 && client) void this.#accepted(listener, client);
-      };
-      const errno = handle.listen(query.backlog);
-      if (errno !== 0) {
-        handle.close();
-        return errno;
-      }
+    const errno = way === 'handed' ? this.#serve(listener, handle) : 0;
+    if (errno !== 0) {
+      path?.remove();
+      handle.close();
+      return errno;
+    }
+    if (path && query.address !== null) {
+      // Removed by a worker that is about to listen, which makes it again, or by one that ends, which does not.
+      const restore = (): void => void (listener.members.size > 0 && this.#restorePath(listener));
+      listener.unwatch = watchPath(query.address, restore, () => this.#leaving.size > 0);
     }
     this.#listeners.set(key, listener);
     return listener;
+  }
+
+  #restorePath(listener: Listener): number {
+    return restorePath(listener, (handle) => this.#serve(listener, handle));
+  }
+
+  /** Accepts for the workers. */
+  #serve(listener: Listener, handle: RawHandle): number {
+    handle.onconnection = (status, client) => {
+      if (status === 0 && client) void this.#accepted(listener, client);
+    };
+    return handle.listen(listener.query.backlog);
   }
 
   #wayFor({ addressType }: SocketQuery): Way {
@@ -347,7 +388,7 @@ function adoptOrphans({ key, handles, members, adopters }: Listener): void {
     const [least] = present.toSorted((a, b) => a.open - b.open);
     if (!least) return adopters.clear();
     adopters.set(slot, least.worker);
-    least.worker.send({ kind: 'also-socket', socket: key }, handle);
+    least.worker.send({ kind: 'also-socket', socket: key, instead: false }, handle);
   }
 }
 

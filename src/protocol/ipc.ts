@@ -43,8 +43,16 @@ export type FromSockets =
   /** A server calls listen(): please send its socket. `request` comes back with the answer. */
   | ({ readonly kind: 'open-socket'; readonly request: number } & SocketQuery)
   | { readonly kind: 'close-socket'; readonly socket: string }
-  /** To a new supervisor, with the socket as its handle: this one is held here. `open` counts its connections. */
-  | ({ readonly kind: 'have-socket'; readonly socket: string; readonly open: number } & SocketQuery)
+  /**
+   * To a new supervisor, with the socket as its handle: this one is held here. `open` counts its connections; `accepts`:
+   * from it, where a supervisor did.
+   */
+  | ({
+      readonly kind: 'have-socket';
+      readonly socket: string;
+      readonly open: number;
+      readonly accepts: boolean;
+    } & SocketQuery)
   /** All sockets have been told. */
   | { readonly kind: 'no-more-sockets' }
   /** How many connections of a socket are open. */
@@ -115,11 +123,15 @@ export type ToSockets =
       /** It is not ready: accept nothing before `accept`. */
       readonly hold: boolean;
       readonly sockname: Readonly<Record<string, unknown>>;
+      /** Of a socket in the file system, its second name: its path may have been removed meanwhile. */
+      readonly spare: string | null;
     }
   /** Go on and accept. */
   | { readonly kind: 'accept'; readonly socket: string }
-  /** With a socket as its handle: accept from it too. */
-  | { readonly kind: 'also-socket'; readonly socket: string }
+  /** With a socket as its handle: accept from it too. `instead`: nobody can reach those before any more. */
+  | { readonly kind: 'also-socket'; readonly socket: string; readonly instead: boolean }
+  /** With the socket as its handle: hold this one, from which the supervisor accepts, and accept from none yourself. */
+  | { readonly kind: 'hold'; readonly socket: string }
   /** How many connections of a socket the workers have on average. */
   | { readonly kind: 'mean'; readonly socket: string; readonly mean: number }
   /** What was passed on has found its worker, or an end. */

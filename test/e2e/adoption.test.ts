@@ -143,6 +143,33 @@ test('daemon and supervisors killed at once: the next command finds everything',
   await box.ok('restart', 'all');
 });
 
+for (const balance of ['rr', 'sticky']) {
+  test(`balance ${balance}: workers accept themselves while there is nothing of upkeep, and no more after`, async (t) => {
+    const box = await sandbox(t);
+    const app = { name: 'web', script: fixture('http-hello.js'), instances: 2, balance };
+    await box.ok('start', box.write('apps.json', JSON.stringify({ apps: [app] })));
+    const before = told(await box.rows());
+    for (let round = 0; round < 2; round++) {
+      const all = [await box.daemonPid(), ...box.supervisors()];
+      for (const pid of all) process.kill(pid, 'SIGSTOP');
+      for (const pid of all) process.kill(pid, 'SIGKILL');
+      for (let count = 0; count < 20; count++) assert.equal((await get(box.port)).status, 200);
+      assert.deepEqual(box.supervisors(), []);
+      assert.deepEqual(told(await box.rows()), before);
+      // They give the sockets back when the next supervisor has them.
+      await until(async () => {
+        const answers = await Promise.all(Array.from({ length: 20 }, () => get(box.port)));
+        const counts = countsOf(answers.map(({ body }) => body));
+        return counts.join() === (balance === 'rr' ? '10,10' : '20');
+      }, 'connections to be given as before');
+    }
+    await box.ok('reload', 'web');
+    assert.equal((await get(box.port)).status, 200);
+    await box.ok('stop', 'web');
+    await assert.rejects(get(box.port), 'the socket closes with the app');
+  });
+}
+
 test('an app keeps no more listeners however often its supervisor is killed', async (t) => {
   const box = await sandbox(t);
   const count = "['internalMessage', 'newListener', 'removeListener'].map((event) => process.listenerCount(event))";
@@ -213,3 +240,8 @@ test('kill and delete reach what supervisors that are gone have left', async (t)
   assert.match((await box.ok('kill')).stderr, /stopped 3 processes/);
   assert.deepEqual(pids.map(isAlive), [false, false, false, false]);
 });
+
+/** How often each of these texts is there. */
+function countsOf(texts: readonly string[]): number[] {
+  return [...new Set(texts)].map((text) => texts.filter((each) => each === text).length);
+}
