@@ -21,6 +21,7 @@ import { portOwner } from '../platform/port-owner.ts';
 import { prober } from '../platform/probes.ts';
 import { readProcess, readProcesses } from '../platform/process-table.ts';
 import {
+  attachDoor,
   attachSocket,
   resolveHome,
   SHARED_SUPERVISOR,
@@ -64,8 +65,9 @@ const complain = (line: string): void =>
   console.error(`${new Date().toISOString()} supervisor ${key} [${process.pid}] ${line}`);
 const bootstrap = bootstrapFile(join(__dirname, 'bootstrap.cjs'), home.run);
 const attachPath = attachSocket(home, key);
+const doorPath = attachDoor(home, key);
 const ledgerPath = supervisorLedger(home, key);
-const attachServer = new AttachServer(attachPath);
+const attachServer = new AttachServer(attachPath, doorPath);
 const launcher = key === SHARED_SUPERVISOR ? forkLauncher : clusterLauncher;
 let broadcast: (event: string, data: unknown) => void = () => {};
 const supervisor = new Supervisor(
@@ -115,8 +117,8 @@ async function main(): Promise<SupervisorServer> {
     },
     onTerminating: stopReviving,
     onShutdown: () => {
-      for (const path of [supervisorSocket(home, key), supervisorLock(home, key), attachPath])
-        rmSync(path, { force: true });
+      for (const path of [supervisorSocket(home, key), supervisorLock(home, key), attachPath, doorPath])
+        rmSync(path, { force: true, recursive: true });
       process.exit(0);
     },
     onHandedOver: () => process.exit(0),

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Identity } from '../protocol/ipc.ts';
+import { ATTACH_DOOR, type Identity } from '../protocol/ipc.ts';
 import { clearInterval, countListeners, emit, listenersOf, off, setInterval, setTimeout } from './own.ts';
 
 /**
@@ -137,7 +137,8 @@ export function survive(on: { readonly lost: () => void; readonly attached: (ide
 
   return {
     know: (given) => {
-      identity = given;
+      // Another supervisor than the one that started this process knows nothing of its descriptors.
+      identity = { ...given, door: given.door ?? identity?.door ?? null };
       welcome = true;
     },
     isAway: () => away,
@@ -156,26 +157,39 @@ interface Attempts {
 }
 
 /** Tries until somebody accepts, or nobody ever will. */
-function attach({ socket: path, ledger }: Identity, firstMs: number, { bind, giveUp }: Attempts): void {
+function attach({ socket: path, ledger, door }: Identity, firstMs: number, { bind, giveUp }: Attempts): void {
   const { Socket: NetSocket } = require('node:net') as typeof import('node:net');
   const { existsSync } = require('node:fs') as typeof import('node:fs');
+  const ways = [{ path, sign: ledger }];
+  if (door !== null) ways.push(wayThrough(door));
   let retryMs = firstMs;
   const attempt = (): void => {
+    const [way] = ways;
+    if (!way) return giveUp();
     const socket = new NetSocket();
     // Nothing of what comes may be read before the channel does.
     socket.pause();
     socket.once('error', ({ code = '' }: NodeJS.ErrnoException) => {
-      if (FINAL.has(code) || !existsSync(ledger)) return giveUp();
+      if (FINAL.has(code) || !existsSync(way.sign)) {
+        ways.shift();
+        return attempt();
+      }
       setTimeout(attempt, retryMs);
       retryMs = Math.min(retryMs * 1.2, LONGEST_RETRY_MS);
     });
-    socket.connect(path, () => {
+    socket.connect(way.path, () => {
       const fd = keepOpen(socket);
       if (fd === null) giveUp();
       else bind(fd);
     });
   };
   setTimeout(attempt, retryMs);
+}
+
+/** For one that may not enter the home, as it is another user's, or has become so. */
+function wayThrough(door: number): { readonly path: string; readonly sign: string } {
+  const path = `/proc/self/fd/${door}/${ATTACH_DOOR}`;
+  return { path, sign: path };
 }
 
 /** Sockets whose descriptor has got another owner: closing them would close it. */

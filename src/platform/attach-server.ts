@@ -3,19 +3,34 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { IPC_CMD, type IpcEnvelope } from '../protocol/ipc.ts';
 import { parseFromApp } from '../protocol/ipc-schema.ts';
+import { Door } from './door.ts';
 import { guardChannel } from './guard-channel.ts';
 
 /** Who connects says its token within this time. */
 const TOKEN_MS = 5000;
 
+/** Beside those that are expected, so many may be there that have not said theirs yet. */
+const MOST_STRANGERS = 64;
+
 /** Where the apps of a supervisor that is gone come to be bound to this one. docs/adoption.md tells the whole story. */
 export class AttachServer {
   readonly #path: string;
+  readonly #door: Door | null;
   readonly #expected = new Map<string, (channel: ChildProcess) => void>();
+  readonly #strangers = new Set<ChildProcess>();
   #listens = false;
 
-  constructor(path: string) {
+  /** @param door a folder for apps that may not enter the home, as those of other users. */
+  constructor(path: string, door: string) {
     this.#path = path;
+    // Nobody but root has such apps, and nothing but Linux leads through a descriptor.
+    const isOfUse = process.geteuid?.() === 0 && process.platform === 'linux';
+    this.#door = isOfUse ? new Door(door, (socket) => this.#accept(socket)) : null;
+  }
+
+  /** @returns the descriptor of the folder, to be given to an app; null for none. */
+  openDoor(): number | null {
+    return this.#door?.open() ?? null;
   }
 
   /** @param arrived gets the channel of the app with that token; its handles and messages come from then on. */
@@ -36,6 +51,7 @@ export class AttachServer {
     server.on('error', () => {});
     server.listen(this.#path, () => chmodSync(this.#path, 0o600));
     server.unref();
+    this.#door?.open();
   }
 
   #accept(socket: Socket): void {
@@ -43,11 +59,19 @@ export class AttachServer {
     if (!channel) return void socket.destroy();
     const late = setTimeout(() => channel.disconnect(), TOKEN_MS);
     channel.on('error', () => {});
-    channel.once('disconnect', () => clearTimeout(late));
+    const known = (): void => {
+      clearTimeout(late);
+      this.#strangers.delete(channel);
+    };
+    channel.once('disconnect', known);
+    // Who means well says its token at once: the oldest does not.
+    const [oldest] = this.#strangers;
+    if (oldest && this.#strangers.size >= this.#expected.size + MOST_STRANGERS) oldest.disconnect();
+    this.#strangers.add(channel);
     onInternal(channel, (message) => {
       const first = message?.cmd === IPC_CMD ? parseFromApp(message.body) : null;
       const arrived = first?.kind === 'attach' ? this.#expected.get(first.token) : undefined;
-      clearTimeout(late);
+      known();
       if (first?.kind !== 'attach' || !arrived) return channel.disconnect();
       this.#expected.delete(first.token);
       arrived(channel);

@@ -8,7 +8,7 @@ import { asUser, learnUser, lend, type User } from './as-user.ts';
 import type { AttachServer } from './attach-server.ts';
 import { type BootstrapFile, unlessAway } from './bootstrap-file.ts';
 import { bootstrapArguments } from './node-arguments.ts';
-import { stdioFor, watchReadyFd } from './ready-fd.ts';
+import { stdioFor, watchReadyFd, withChannel } from './ready-fd.ts';
 import { sendSignal } from './send-signal.ts';
 import { SharedSockets } from './shared-sockets.ts';
 import { requireInterpreter } from './spawn-problem.ts';
@@ -53,12 +53,13 @@ export function clusterLauncher(bootstrapFor: BootstrapFile, server: AttachServe
       const nodeArgs = [...interpreterArgs, ...bootstrapArguments(bootstrap, interpreterArgs, env)];
       const { file, args: execArgv, ids } = asUser(spec, process.execPath, nodeArgs);
       lend(spec, descriptors);
+      const { list: stdio, door } = withChannel(stdioFor(spec, descriptors), server);
       cluster.setupPrimary({
         exec: script,
         args: [...args],
         execArgv: [...execArgv],
         cwd,
-        stdio: [...stdioFor(spec, descriptors), 'ipc'],
+        stdio: [...stdio],
         serialization: 'json',
         // Else those of the worker before are kept.
         ...({ uid: undefined, gid: undefined, ...ids } as { uid?: number; gid?: number }),
@@ -80,7 +81,7 @@ export function clusterLauncher(bootstrapFor: BootstrapFile, server: AttachServe
         if (worker.process.pid === undefined) delete cluster.workers?.[worker.id];
       });
       const options = optionsFor(slot, spec, spec.ready.waitReady || spec.ready.probe !== null);
-      return watchChild(worker.process, { ...options, trace, program }, unlessAway(bootstrap, on));
+      return watchChild(worker.process, { ...options, trace, program, door }, unlessAway(bootstrap, on));
     },
     adopt: ({ spec, slot, run, held }, on) => {
       learnUser(spec)?.catch(() => {});

@@ -2,6 +2,7 @@ import type { ChildProcess, StdioOptions } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import type { AppSpec } from '../domain/app-spec.ts';
 import type { Descriptors } from '../supervisor/ports.ts';
+import type { AttachServer } from './attach-server.ts';
 
 type Stdio = Exclude<StdioOptions, string>;
 
@@ -10,6 +11,16 @@ export function stdioFor(spec: AppSpec, { inFd, outFd, errFd }: Descriptors): St
   const fd = readyFd(spec);
   if (fd === null) return [inFd, outFd, errFd];
   return [inFd, outFd, errFd, ...Array.from({ length: fd - 3 }, () => 'ignore' as const), 'pipe'];
+}
+
+/** Those of a Node.js app: also its channel, and what leads it to the next supervisor; `door` is that one's number there. */
+export function withChannel(
+  stdio: Stdio,
+  server: AttachServer,
+): { readonly list: Stdio; readonly door: number | null } {
+  const door = server.openDoor();
+  if (door === null) return { list: [...stdio, 'ipc'], door };
+  return { list: [...stdio, 'ipc', door], door: stdio.length + 1 };
 }
 
 /** Calls `ready` at the first line that comes through that pipe. */

@@ -26,6 +26,8 @@ export interface ChildOptions {
   readonly ownGroup: boolean;
   /** Of a Node.js app: where it finds the next supervisor; null for another program. */
   readonly attachTo: AttachPoint | null;
+  /** Of one that has just been started: its descriptor of the folder that leads there, too. */
+  readonly door?: number | null;
   /** Of one that has just been started. */
   readonly trace?: Trace;
   readonly program?: Runnable;
@@ -51,7 +53,7 @@ export function watchChild(
   const { attachTo } = options;
   const token = attachTo === null ? null : randomUUID();
   const running = watch(child, options, on);
-  if (child.connected) sayIdentity(child, attachTo, token);
+  if (child.connected) sayIdentity(child, attachTo, token, options.door ?? null);
   if (pid !== undefined) {
     const trace = options.trace ? { trace: traceLeft(options.trace) } : {};
     on({ kind: 'spawned', run: { pid, startTime: readProcess(pid)?.startTime ?? '', token, ...trace } });
@@ -59,9 +61,14 @@ export function watchChild(
   return running;
 }
 
-function sayIdentity(child: WatchedChild, attachTo: AttachPoint | null, token: string | null): void {
+function sayIdentity(
+  child: WatchedChild,
+  attachTo: AttachPoint | null,
+  token: string | null,
+  door: number | null,
+): void {
   if (attachTo === null || token === null) return;
-  const body: ToApp = { kind: 'identity', ...attachTo, token };
+  const body: ToApp = { kind: 'identity', ...attachTo, token, door };
   child.send({ cmd: IPC_CMD, body } satisfies IpcEnvelope<ToApp>, () => {});
 }
 
@@ -91,7 +98,7 @@ export function adoptChild(
     server.expect(token, (channel) => {
       clearTimeout(late);
       child.attach(channel);
-      sayIdentity(child, options.attachTo, token);
+      sayIdentity(child, options.attachTo, token, null);
     });
   }
   const forget = (): void => {

@@ -74,6 +74,11 @@ export function attachSocket(home: Home, key: string): string {
   return join(home.run, `attach-${key}.sock`);
 }
 
+/** Where those find it that may not enter the home. */
+export function attachDoor(home: Home, key: string): string {
+  return join(home.run, `attach-${key}`);
+}
+
 export function supervisorLock(home: Home, key: string): string {
   return join(home.run, `supervisor-${key}.lock`);
 }

@@ -158,10 +158,15 @@ export interface Identity {
   readonly ledger: string;
   /** A secret between this process and its supervisors. */
   readonly token: string;
+  /** A descriptor of this process, of a folder with another way to that socket, `ATTACH_DOOR`; null for none. */
+  readonly door: number | null;
 }
 
+/** Its name in that folder. */
+export const ATTACH_DOOR = 's';
+
 /** Where the apps of a supervisor find the next one. */
-export type AttachPoint = Omit<Identity, 'token'>;
+export type AttachPoint = Omit<Identity, 'token' | 'door'>;
 
 export interface AppError {
   readonly message: string;

@@ -51,6 +51,8 @@ function listenerOf(...loads: readonly Load[]): Listener {
     key: '* 80 4 0 0',
     query: { address: null, port: 80, addressType: 4, flags: 0, backlog: 511, index: 0 },
     way: 'shared',
+    path: null,
+    unwatch: () => {},
     user: { uid: null, gid: null },
     handles: new Map(),
     members: new Map(members.map((member) => [member.worker, member])),
