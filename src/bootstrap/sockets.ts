@@ -3,6 +3,7 @@ import type { FromSockets, Moves, SocketQuery, ToSockets } from '../protocol/ipc
 import type { HttpSocket } from './connections.ts';
 import type { Mover } from './drain.ts';
 import { bringIn, idleAmong, isPlainHttp, takeOut } from './move-idle.ts';
+import { markSessions } from './session-mark.ts';
 
 /**
  * The worker's side of sockets that the supervisor holds: server.listen() is given such a socket instead of one of its
@@ -126,6 +127,7 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
   let telling: NodeJS.Timeout | null = null;
   let tellMs = TELL_MS;
   let draining = false;
+  let marks = false;
 
   const nodesOwn = cluster._getServer;
   cluster._getServer = (server, query, done) => {
@@ -191,7 +193,11 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
         leave(entry);
         close.apply(handle, args);
       };
-      const { spare } = message;
+      const { spare, mark } = message;
+      if (mark && !marks) {
+        marks = true;
+        markSessions(mark);
+      }
       if (spare && asked.address) server.prependOnceListener('listening', () => linkAgain(spare, asked.address ?? ''));
       done(0, handle);
       // It listens now, and Node has set what it does with a connection; unless listening failed.

@@ -176,6 +176,7 @@ export class SharedSockets {
   #open(worker: SocketWorker, query: Extract<FromSockets, { kind: 'open-socket' }>): void {
     const { request, address, port, addressType, flags, index } = query;
     const key = [address ?? '*', port, addressType, flags, index].join(' ');
+    const { mode, cookie } = this.#balance();
     const answer = {
       kind: 'socket',
       request,
@@ -184,6 +185,7 @@ export class SharedSockets {
       shares: false,
       hold: this.#held.has(worker),
       sockname: {},
+      mark: mode === 'sticky' && cookie !== null ? { cookie, slot: worker.slot } : null,
     } as const;
     const listener = this.#listenerFor(worker, key, query);
     const spare = typeof listener === 'number' ? null : (listener.path?.spare ?? null);
@@ -341,12 +343,13 @@ export class SharedSockets {
   async #accepted(listener: Listener, client: RawHandle): Promise<void> {
     const { mode, cookie } = this.#balance();
     const address = mode === 'sticky' ? addressOf(client) : '';
-    const { head, value } =
-      mode === 'sticky' && cookie !== null ? await readHead(client, cookie) : { head: '', value: null };
+    const { head, value, marked } =
+      mode === 'sticky' && cookie !== null ? await readHead(client, cookie) : { head: '', value: null, marked: null };
     const connection = this.#connections.hold(listener, client, { head });
     if (mode !== 'sticky') return this.#connections.wait(connection);
     const present = [...listener.members.values()].filter(({ held }) => !held);
-    const slot = bestSlot(present, value ?? address);
+    const isThere = present.some(({ worker }) => worker.slot === marked);
+    const slot = isThere ? marked : bestSlot(present, value ?? address);
     // Of two in one place, as during a reload, the one that came last.
     const best = present.findLast(({ worker }) => worker.slot === slot);
     if (best) this.#connections.send(connection, best);

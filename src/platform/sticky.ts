@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import { sessionMarkName } from '../protocol/ipc.ts';
 import type { RawHandle } from './raw-handle.ts';
 
 /** The head of a first request is read up to this size, and for this long. */
@@ -29,8 +30,24 @@ export function cookieIn(head: string, cookie: string): string | null {
   return null;
 }
 
-/** Reads a connection until its first head is complete. @returns what was read, in base64, and the cookie's value. */
-export function readHead(client: RawHandle, cookie: string): Promise<{ head: string; value: string | null }> {
+/** A mark counts only beside what it marks. */
+export function sessionIn(head: string, cookie: string): Omit<Head, 'head'> {
+  const value = cookieIn(head, cookie);
+  const mark = value === null ? null : cookieIn(head, sessionMarkName(cookie));
+  return { value, marked: mark !== null && /^\d{1,9}$/.test(mark) ? Number(mark) : null };
+}
+
+/** What was read of a connection, in base64, and whose it is. */
+export interface Head {
+  readonly head: string;
+  /** The value of the cookie. */
+  readonly value: string | null;
+  /** The place of the worker where that value was made, as its mark tells. */
+  readonly marked: number | null;
+}
+
+/** Reads a connection until its first head is complete. */
+export function readHead(client: RawHandle, cookie: string): Promise<Head> {
   return new Promise((resolve) => {
     const socket = new Socket({ handle: client, allowHalfOpen: true } as ConstructorParameters<typeof Socket>[0]);
     const chunks: Buffer[] = [];
@@ -44,7 +61,7 @@ export function readHead(client: RawHandle, cookie: string): Promise<{ head: str
       raw._handle?.readStop();
       raw._handle = null;
       const read = Buffer.concat(chunks);
-      resolve({ head: read.toString('base64'), value: cookieIn(read.toString('latin1'), cookie) });
+      resolve({ head: read.toString('base64'), ...sessionIn(read.toString('latin1'), cookie) });
     };
     const timer = setTimeout(done, HEAD_MS);
     socket.on('error', done);

@@ -125,6 +125,8 @@ export type ToSockets =
       readonly sockname: Readonly<Record<string, unknown>>;
       /** Of a socket in the file system, its second name: its path may have been removed meanwhile. */
       readonly spare: string | null;
+      /** With `sticky_cookie`: how sessions are marked that begin at this worker. */
+      readonly mark: SessionMark | null;
     }
   /** Go on and accept. */
   | { readonly kind: 'accept'; readonly socket: string }
@@ -150,6 +152,18 @@ export type ToSockets =
 
 /** Of a connection that goes on where its worker ends: nothing was asked on it yet, or it lies between two requests. */
 export type Moves = 'fresh' | 'idle';
+
+export interface SessionMark {
+  /** The app's own cookie. */
+  readonly cookie: string;
+  /** The worker's place in the app. */
+  readonly slot: number;
+}
+
+/** The cookie that tells where the session of another one is. */
+export function sessionMarkName(cookie: string): string {
+  return `${cookie}-upkeep`;
+}
 
 export interface Identity {
   /** The unix socket on which the next supervisor awaits the apps of this one. */
