@@ -17,7 +17,9 @@ import * as memory from './cases/memory.mjs';
 import * as newConnections from './cases/new-connections.mjs';
 import * as recover from './cases/recover.mjs';
 import * as reload from './cases/reload.mjs';
+import * as reloadIdle from './cases/reload-idle.mjs';
 import * as soak from './cases/soak.mjs';
+import * as soakKinds from './cases/soak-kinds.mjs';
 import * as spread from './cases/spread.mjs';
 import * as start50 from './cases/start-50.mjs';
 import * as startCold from './cases/start-cold.mjs';
@@ -42,8 +44,10 @@ const cases = new Map([
   ['spread', spread],
   ['blocked-worker', blockedWorker],
   ['reload', reload],
+  ['reload-idle', reloadIdle],
   ['failures', failures],
   ['soak', soak],
+  ['soak-kinds', soakKinds],
   ['logs-line', logsLine],
   ['logs-many', logsMany],
   ['logs-formats', logsFormats],

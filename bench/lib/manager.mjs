@@ -66,9 +66,9 @@ export const managerSide = ({ name, argv, homeVariable }) => ({
         const target = count === 1 ? idleApp : ecosystemOf(count, idleApp);
         return (await run(['start', target], { limitMs: MANY_LIMIT_MS })).ms;
       },
-      startCluster: async (workers, { extraEnv } = {}) => {
+      startCluster: async (workers, { extraEnv, script = helloApp } = {}) => {
         const port = await freePort();
-        await start([helloApp, '--name', 'hello', '-i', String(workers)], {
+        await start([script, '--name', 'hello', '-i', String(workers)], {
           count: workers,
           extraEnv: { BENCH_PORT: String(port), ...extraEnv },
         });

@@ -8,8 +8,10 @@ import { until } from './until.ts';
 
 const MANY = 16;
 
-async function startWith(t: TestContext, options: Record<string, unknown>): Promise<Sandbox> {
+/** @param keepAliveMs long enough that none ends by itself while a test lasts, on any machine. */
+async function startWith(t: TestContext, options: Record<string, unknown>, keepAliveMs = 120_000): Promise<Sandbox> {
   const box = await sandbox(t);
+  box.env['KEEP_ALIVE_MS'] = String(keepAliveMs);
   const app = { name: 'web', script: fixture('load/http.js'), exec_mode: 'cluster', instances: 2, ...options };
   box.write('apps.json', JSON.stringify({ apps: [app] }));
   await box.ok('start', 'apps.json');
@@ -67,14 +69,14 @@ test('scale down and the restart of one move them, too', async (t) => {
 });
 
 test('move_connections: false leaves them to their own timeout', async (t) => {
-  const box = await startWith(t, { move_connections: false });
+  const box = await startWith(t, { move_connections: false }, 500);
   const connections = await idleOnes(t, box.port, 2);
   await box.ok('reload', 'web');
   for (const connection of connections) await assert.rejects(connection.pid());
 });
 
 test('where nobody else listens on their address, they stay until they end', async (t) => {
-  const box = await startWith(t, { script: fixture('load/http.js'), instances: 1 });
+  const box = await startWith(t, { instances: 1 }, 500);
   const connections = await idleOnes(t, box.port, 2);
   const { port } = box;
   box.env['PORT'] = String(port + 1);
@@ -118,8 +120,11 @@ test('a new worker that is killed takes none with it but its own', async (t) => 
 });
 
 test('when the supervisor is killed amid a reload, each idle connection is still answered', async (t) => {
-  const box = await startWith(t, { instances: 4 });
+  const box = await startWith(t, { instances: 4, drain_timeout: 10_000 });
   const connections = await idleOnes(t, box.port);
+  // So that drains are long enough to be seen.
+  const unanswered = await idleOnes(t, box.port);
+  for (const connection of unanswered) connection.say('GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n');
   const reload = box.run(['reload', 'web']);
   await until(async () => (await box.app('web')).some(({ draining }) => draining.length > 0), 'a drain');
   for (const pid of box.supervisors()) process.kill(pid, 'SIGKILL');
