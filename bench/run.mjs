@@ -12,6 +12,7 @@ import * as logsFormats from './cases/logs-formats.mjs';
 import * as logsKept from './cases/logs-kept.mjs';
 import * as logsLine from './cases/logs-line.mjs';
 import * as logsMany from './cases/logs-many.mjs';
+import * as logsNode from './cases/logs-node.mjs';
 import * as logsTail from './cases/logs-tail.mjs';
 import * as memory from './cases/memory.mjs';
 import * as newConnections from './cases/new-connections.mjs';
@@ -49,6 +50,7 @@ const cases = new Map([
   ['soak', soak],
   ['soak-kinds', soakKinds],
   ['logs-line', logsLine],
+  ['logs-node', logsNode],
   ['logs-many', logsMany],
   ['logs-formats', logsFormats],
   ['logs-tail', logsTail],

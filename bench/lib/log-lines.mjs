@@ -198,18 +198,37 @@ export const writeBare = async ({ writer, folder, count, chunk, instances, throu
 
 /**
  * The same through a manager.
+ * @param interpreter of the writer; `none` for a program that runs by itself.
  * @param flags of its start.
  * @param meanwhile does something while they write.
  * @param look gets the logs while they are there.
  */
 export const writeManaged = async (side, options) => {
-  const { writer, folder, count, chunk, instances, flags = [], meanwhile, look = () => ({}) } = options;
+  const {
+    writer,
+    folder,
+    count,
+    chunk,
+    instances,
+    interpreter = 'none',
+    flags = [],
+    meanwhile,
+    look = () => ({}),
+  } = options;
   const own = mkdtempSync(join(folder, `${side.name}-`));
   const go = join(own, 'go');
   const logs = logsIn(own, instances);
   try {
     for (const [index, log] of logs.entries()) {
-      const options = ['--name', `writer-${index}`, '--interpreter', 'none', '--no-autorestart', '-e', '/dev/null'];
+      const options = [
+        '--name',
+        `writer-${index}`,
+        '--interpreter',
+        interpreter,
+        '--no-autorestart',
+        '-e',
+        '/dev/null',
+      ];
       await side.run([
         'start',
         writer,

@@ -3,7 +3,7 @@
  * app has come, and finishes the app's work when asked to shut down. It is small on purpose: every instance pays for
  * it in memory and start-up time, so modules are required where they are needed.
  *
- * It also loads in worker threads, where there is no `process.send` and nothing to do.
+ * It also loads in worker threads, where there is no `process.send`, no pipe and nothing to do.
  */
 import type { Socket } from 'node:net';
 import {
@@ -19,6 +19,7 @@ import { watchAnswers } from './answers.ts';
 import { Connections } from './connections.ts';
 import { Drain } from './drain.ts';
 import { bidFarewell } from './farewell.ts';
+import { keepLastWords } from './last-words.ts';
 import { Listens } from './listens.ts';
 import * as own from './own.ts';
 import { watchStart } from './settle.ts';
@@ -40,6 +41,7 @@ const TOLD_LATER: ReadonlySet<FromApp['kind']> = new Set([
 /** A signal that was sent before the word has been handled by then. */
 const SIGNALLED_MS = 100;
 
+keepLastWords();
 if (own.send) install(own.send);
 
 function install(sendNow: NonNullable<typeof own.send>): void {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Load } from './clients.ts';
 import { fixture, type Sandbox, sandbox } from './harness.ts';
+import { upTo, wholeLog } from './log-files.ts';
 import { until } from './until.ts';
 
 /** The same upkeep, under another version. @returns its command. */
@@ -65,4 +66,28 @@ test('update replaces daemon and supervisors under load: no failed request, the 
 test('update without a daemon says so', async (t) => {
   const box = await sandbox(t);
   assert.match((await box.ok('update')).stderr, /no daemon runs/);
+});
+
+test('what an app writes last while its supervisor is replaced is kept, every line of it', async (t) => {
+  const box = await sandbox(t);
+  const app = box.write(
+    'app.js',
+    `const look = () => {
+      if (!require('node:fs').existsSync('go')) return setTimeout(look, 5);
+      for (let i = 1; i <= 50000; i++) console.log(i + ' ' + 'x'.repeat(80));
+      process.exit(1);
+    };
+    look();`,
+  );
+  await box.ok('start', app, '--name', 'app', '--no-autorestart');
+  const next = otherVersion(box, '99.0.0');
+  const [old] = box.supervisors();
+  const updated = box.run(['update'], { command: next });
+  await until(() => old !== undefined && !box.supervisors().includes(old), 'the end of the supervisor');
+  box.write('go', '');
+  assert.equal((await updated).code, 0);
+  const numbers = (): number[] =>
+    [...wholeLog(join(box.home, 'logs', 'app-out.log')).matchAll(/^(\d+) /gm)].map(([, number]) => Number(number));
+  await until(() => numbers().length >= 50_000, 'the last line');
+  assert.deepEqual(numbers(), upTo(50_000));
 });
