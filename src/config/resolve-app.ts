@@ -23,6 +23,9 @@ import { runAs } from './users.ts';
 /** With an id and an extension it stays below the 255 bytes that a name may have. */
 const LONGEST_FILE_NAME = 200;
 
+/** Interpreters that do not start a Node.js app, as shells, tsx and npm do. */
+const OTHER_LANGUAGES = /\/(python|ruby|php|perl)[\d.]*$/;
+
 /** Where an app's options meet the world of the command that starts it. Read once, passed in. */
 export interface ResolveContext {
   /** Relative paths start here. */
@@ -70,8 +73,10 @@ export function resolveApp(
   }
   const program = resolveProgram(options, { cwd, env, execPath: context.execPath, cluster });
   const mode = cluster !== 'no' && program.runtime === 'node' ? 'cluster' : 'fork';
-  if (options.wait_ready && program.runtime !== 'node') {
-    throw new UpkeepError('CONFIG_INVALID', `${where}: wait_ready: only Node.js apps can send 'ready'`);
+  if (options.wait_ready && OTHER_LANGUAGES.test(program.exec)) {
+    throw new UpkeepError('CONFIG_INVALID', `${where}: wait_ready: only Node.js apps can send 'ready'`, {
+      hint: 'readiness: { fd: 3 } waits for a line on a descriptor, { http }, { tcp } and { log } for other signs',
+    });
   }
   if (program.exec.endsWith('/python3') || program.exec.endsWith('/python')) env['PYTHONUNBUFFERED'] ??= '1';
 

@@ -15,6 +15,7 @@ export interface WatchedChild extends NodeJS.EventEmitter {
   readonly spawnfile: string;
   readonly send: ChildProcess['send'];
   readonly kill: (signal: NodeJS.Signals) => boolean;
+  readonly disconnect?: () => void;
 }
 
 /** A process that was the child of a supervisor that is gone. Its end is seen by looking; its exit code it tells itself. */

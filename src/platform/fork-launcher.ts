@@ -6,7 +6,7 @@ import { asUser, learnUser, lend } from './as-user.ts';
 import type { AttachServer } from './attach-server.ts';
 import { type BootstrapFile, unlessAway } from './bootstrap-file.ts';
 import { bootstrapArguments } from './node-arguments.ts';
-import { stdioFor, watchReadyFd, withChannel } from './ready-fd.ts';
+import { stdioFor, watchReadyFd, withChannel, withFarChannel } from './ready-fd.ts';
 import { requireInterpreter } from './spawn-problem.ts';
 import { startTraced } from './traces.ts';
 import { adoptChild, type ChildOptions, watchChild } from './watch-child.ts';
@@ -30,13 +30,13 @@ export function forkLauncher(bootstrapFor: BootstrapFile, server: AttachServer, 
       const bootstrap = node ? bootstrapFor(spec) : null;
       const { file, args, ids } = asUser(spec, program.exec, commandArguments(request, bootstrap));
       lend(spec, descriptors);
-      // Other programs have no use for a channel, and would hand its descriptor on to their children.
-      const stdio = node ? withChannel(stdioFor(spec, descriptors), server) : null;
+      const own = stdioFor(spec, descriptors);
+      const { list: stdio, door } = node ? withChannel(own, server) : { list: withFarChannel(own), door: null };
       const start = (variables: Readonly<Record<string, string>>): ChildProcess =>
         spawn(file, args, {
           cwd: program.cwd,
           env: { ...env, ...variables },
-          stdio: stdio?.list ?? stdioFor(spec, descriptors),
+          stdio,
           detached: true,
           ...ids,
         });
@@ -44,7 +44,7 @@ export function forkLauncher(bootstrapFor: BootstrapFile, server: AttachServer, 
       const { child, trace } = startTraced(start, !node);
       watchReadyFd(child, spec, () => on({ kind: 'probed' }));
       const told = bootstrap === null ? on : unlessAway(bootstrap, on);
-      return watchChild(child, { ...optionsFor(spec), trace, program, door: stdio?.door ?? null }, told);
+      return watchChild(child, { ...optionsFor(spec), trace, program, door }, told);
     },
     // One that does not come is watched from outside, as a program that cannot.
     adopt: ({ spec, run }, on) => {

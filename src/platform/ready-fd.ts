@@ -23,6 +23,15 @@ export function withChannel(
   return { list: [...stdio, 'ipc', door], door: stdio.length + 1 };
 }
 
+/** Scripts and shells use lower ones for themselves. */
+const FAR_FD = 20;
+
+/** Those of a program that may start Node.js, which knows `process.send` by that channel, whatever starts it. */
+export function withFarChannel(stdio: Stdio): Stdio {
+  const missing = Math.max(0, FAR_FD - stdio.length);
+  return [...stdio, ...Array.from({ length: missing }, () => 'ignore' as const), 'ipc'];
+}
+
 /** Calls `ready` at the first line that comes through that pipe. */
 export function watchReadyFd(child: ChildProcess, spec: AppSpec, ready: () => void): void {
   const fd = readyFd(spec);

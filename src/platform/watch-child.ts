@@ -126,7 +126,7 @@ function endTree(pid: number, trace: Trace): void {
 
 function watch(
   child: WatchedChild,
-  { ownGroup, trace, program, shared, awaited = false }: ChildOptions,
+  { ownGroup, trace, program, shared, attachTo, awaited = false }: ChildOptions,
   on: (event: ProcessEvent) => void,
 ): RunningProcess {
   let emit: ((event: ProcessEvent) => void) | null = on;
@@ -153,7 +153,7 @@ function watch(
   let endLook = (): void => {};
   // The app has closed its channel, or written to it: nothing more is heard of it, and what it listens on is seen.
   const unheard = (): void => {
-    if (exited || !emit || pid === undefined) return;
+    if (exited || !emit || pid === undefined || attachTo === null) return;
     emit({ kind: 'main-ran' });
     endLook();
     if (shared) return;
@@ -185,6 +185,8 @@ function watch(
       sockets?.gone();
       emit?.({ kind: 'exited', exit: exitOf(code, signal), treeAlive: tree?.hasDescendants() ?? false });
     };
+    // What another program has left behind may have its channel still.
+    if (attachTo === null && child.connected) child.disconnect?.();
     if (!child.connected) return report();
     const timer = setTimeout(report, LAST_MESSAGES_MS);
     child.once('disconnect', () => {
@@ -248,7 +250,10 @@ function watch(
       if (wholeTree) tree?.signal(signal);
       else if (!exited) child.kill(signal as NodeJS.Signals);
     },
-    letGo: () => tell({ kind: 'let-go' }),
+    letGo: () => {
+      if (attachTo !== null) tell({ kind: 'let-go' });
+      else if (child.connected) child.disconnect?.();
+    },
     awaitTree: () => tree?.whenGone(() => emit?.({ kind: 'tree-gone' })),
     forget: () => {
       emit = null;
