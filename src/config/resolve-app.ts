@@ -13,12 +13,13 @@ import {
   type RotationSpec,
   resolveInstances,
 } from '../domain/app-spec.ts';
+import { callerEnv } from '../domain/instance-env.ts';
 import { signalName } from '../domain/signal-name.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { AppOptions } from './options.ts';
 import { type ClusterWish, defaultName, resolveProgram, statOf } from './program.ts';
 import { show } from './read-app.ts';
-import { runAs } from './users.ts';
+import { type RunAs, runAs } from './users.ts';
 
 /** With an id and an extension it stays below the 255 bytes that a name may have. */
 const LONGEST_FILE_NAME = 200;
@@ -61,7 +62,7 @@ export function resolveApp(
     });
   }
   const user = runAs(options, context.own, where);
-  const env = appEnvironment(options, environments, context, user.env);
+  const env = appEnvironment(options, environments, context, user);
   const cluster = wantsCluster(options);
   const name = appName(options, context);
   const problem = nameProblem(name);
@@ -222,23 +223,20 @@ function appEnvironment(
   { env = {}, filter_env: filter, pass_env: passed = [] }: AppOptions,
   environments: Readonly<Record<string, Readonly<Record<string, string>>>>,
   context: ResolveContext,
-  user: Readonly<Record<string, string>>,
+  user: RunAs,
 ): Record<string, string> {
-  const result: Record<string, string> = {};
-  for (const [name, value] of Object.entries(context.env)) {
-    if (value === undefined || name.startsWith('UPKEEP_')) continue;
+  const taken = callerEnv(context.env, user.uid !== null).filter(([name]) => {
     const isPassed = BASE_ENV.test(name) || passed.some((pattern) => matchesName(pattern, name));
-    if ((filter === true || context.declaredEnv) && !isPassed) continue;
-    if (Array.isArray(filter) && filter.some((prefix) => name.startsWith(prefix))) continue;
-    result[name] = value;
-  }
+    if ((filter === true || context.declaredEnv) && !isPassed) return false;
+    return !Array.isArray(filter) || !filter.some((prefix) => name.startsWith(prefix));
+  });
   const { environment } = context;
   const chosen = environment !== null && Object.hasOwn(environments, environment) ? environments[environment] : {};
-  return { ...result, ...user, ...env, ...chosen };
+  return { ...Object.fromEntries(taken), ...user.env, ...env, ...chosen };
 }
 
 /** What programs take for granted. */
-const BASE_ENV = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR)$/;
+const BASE_ENV = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|UPKEEP_HOME)$/;
 
 /** @param pattern a name, or the beginning of one and `*`. */
 function matchesName(pattern: string, name: string): boolean {

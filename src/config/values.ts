@@ -279,21 +279,31 @@ const envValue = v.union(
   'expected a text, number or boolean',
 );
 
+const envLike = v.union([envValue, v.array(v.unknown()), v.looseObject({})]);
+
 /** Variables; objects become JSON, null and undefined are left out. */
 export const env: v.GenericSchema<unknown, Record<string, string>> = v.pipe(
   v.custom<object>((given) => !Array.isArray(given), 'expected an object of variables, not a list'),
-  v.record(v.string(), v.union([envValue, v.array(v.unknown()), v.looseObject({})]), 'expected an object of variables'),
+  v.custom<object>((given) => typeof given === 'object' && given !== null, 'expected an object of variables'),
+  // Not by v.record, which leaves out some names, as `constructor`.
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    for (const [key, value] of Object.entries(dataset.value)) {
+      const { issues: [issue] = [] } = v.safeParse(envLike, value);
+      const place = { type: 'object', origin: 'value', input: {}, key, value } as const;
+      if (issue) addIssue({ message: issue.message, path: [place] });
+    }
+  }),
   v.check(
     (values) => Object.keys(values).every((key) => v.is(variable, key)),
     'the name of a variable must not be empty, nor hold = or a zero byte',
   ),
   v.transform((values) => {
-    const kept: Record<string, string> = {};
-    for (const [name, value] of Object.entries(values)) {
-      if (value === null || value === undefined) continue;
-      kept[name] = typeof value === 'object' ? JSON.stringify(value) : String(value);
-    }
-    return kept;
+    const kept = Object.entries(values as Record<string, unknown>).flatMap(([name, value]) => {
+      if (value === null || value === undefined) return [];
+      return [[name, typeof value === 'object' ? JSON.stringify(value) : String(value)] as const];
+    });
+    return Object.fromEntries(kept);
   }),
 );
 

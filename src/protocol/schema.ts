@@ -14,6 +14,19 @@ const strings = v.array(v.string());
 const nullable = <S extends v.GenericSchema>(schema: S): v.NullableSchema<S, undefined> =>
   v.nullable(schema, undefined);
 const nothing = v.strictObject({});
+/** Whatever their names: v.record leaves out some, as `constructor`. */
+const variables = v.pipe(
+  v.custom<Record<string, string>>(
+    (given) => typeof given === 'object' && given !== null && !Array.isArray(given),
+    'expected variables',
+  ),
+  v.rawCheck(({ dataset, addIssue }) => {
+    for (const [key, value] of dataset.typed ? Object.entries(dataset.value) : []) {
+      const place = { type: 'object', origin: 'value', input: {}, key, value } as const;
+      if (typeof value !== 'string') addIssue({ message: 'expected a text', path: [place] });
+    }
+  }),
+);
 
 const port = nullable(v.pipe(count, v.maxValue(65_535)));
 const checks = [
@@ -57,7 +70,7 @@ const appSpec = v.object({
     cwd: v.string(),
     release: nullable(v.object({ script: v.string(), cwd: v.string() })),
   }),
-  env: v.record(v.string(), v.string()),
+  env: variables,
   instanceVar: v.string(),
   incrementVar: nullable(v.string()),
   logs: v.object({
@@ -163,7 +176,7 @@ export const daemonParams: ParamSchemas<DaemonMethodsMap> = {
   operate: v.object({
     kind,
     selectors: strings,
-    env: v.optional(v.record(v.string(), v.string())),
+    env: v.optional(variables),
     canaryMs: v.optional(count),
     sparesReload: v.optional(v.boolean()),
   }),

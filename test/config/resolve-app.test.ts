@@ -222,6 +222,9 @@ describe('the environment', () => {
     SECRET: 's',
     AWS_KEY: 'k',
     UPKEEP_HOME: '/up',
+    UPKEEP_RUN: '0123456789abcdef',
+    pm_id: '3',
+    name: 'caller',
     GONE: undefined,
   };
   const envOf = (
@@ -230,9 +233,10 @@ describe('the environment', () => {
     environments: Environments = {},
     environment: string | null = null,
   ) => resolver(t, { env: world, environment }).resolve(options, environments).env;
-  const all = { PATH: '/bin', HOME: '/home/me', LANG: 'C', SECRET: 's', AWS_KEY: 'k' };
+  const basics = { PATH: '/bin', HOME: '/home/me', LANG: 'C', UPKEEP_HOME: '/up' };
+  const all = { ...basics, SECRET: 's', AWS_KEY: 'k' };
 
-  test("is the command's, without upkeep's own", (t) => {
+  test("is the command's, without what marks the run of the caller", (t) => {
     assert.deepEqual(envOf(t, {}), all);
   });
 
@@ -247,12 +251,10 @@ describe('the environment', () => {
   test('is filtered by prefix, or down to the basics; what the app names itself stays', (t) => {
     const env = { AWS_REGION: 'eu' };
     assert.deepEqual(envOf(t, { env, filter_env: ['AWS', 'SEC'] }), {
-      PATH: '/bin',
-      HOME: '/home/me',
-      LANG: 'C',
+      ...basics,
       ...env,
     });
-    assert.deepEqual(envOf(t, { env, filter_env: true }), { PATH: '/bin', HOME: '/home/me', LANG: 'C', ...env });
+    assert.deepEqual(envOf(t, { env, filter_env: true }), { ...basics, ...env });
     assert.deepEqual(envOf(t, { env, filter_env: false }), { ...all, ...env });
   });
 

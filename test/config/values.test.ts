@@ -162,6 +162,14 @@ describe('variables', () => {
     ],
   ]);
   refuses('env', values.env, ['A=1', 1], /expected an object of variables/);
+
+  test('may have any name', () => {
+    const given = '{"constructor":"1","__proto__":"2","prototype":"3","toString":"4"}';
+    assert.deepEqual(
+      Object.entries(v.parse(values.env, JSON.parse(given))),
+      Object.entries(JSON.parse(given) as object),
+    );
+  });
 });
 
 describe('one text of words', () => {

@@ -143,7 +143,7 @@ test('id, pid and env answer for scripts', async (t) => {
   const { stdout } = await box.ok('env', '1');
   assert.match(stdout, /^COLOUR=blue$/m);
   assert.match(stdout, /^NODE_APP_INSTANCE=1$/m);
-  assert.doesNotMatch(stdout, /UPKEEP_HOME/);
+  assert.doesNotMatch(stdout, /UPKEEP_RUN/);
 });
 
 test('secrets of the environment are in no list', async (t) => {

@@ -44,7 +44,8 @@ for (const [mode, flags] of [
     assert.match(view.env['NODE_APP_INSTANCE'] ?? '', /^[01]$/);
     assert.match(view.env['pm_id'] ?? '', /^[01]$/);
     assert.equal(view.env['name'], 'view');
-    for (const name of ['UPKEEP_HOME', 'NODE_OPTIONS', 'NODE_UNIQUE_ID', 'NODE_CHANNEL_FD']) {
+    assert.equal(view.env['UPKEEP_HOME'], box.home, 'what it asks upkeep, it asks the one that runs it');
+    for (const name of ['NODE_OPTIONS', 'NODE_UNIQUE_ID', 'NODE_CHANNEL_FD']) {
       assert.equal(view.env[name], undefined, name);
     }
   });
