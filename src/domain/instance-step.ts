@@ -213,7 +213,9 @@ function onProgress(instance: Instance, what: 'main-ran' | 'listening' | 'ready'
   if (!next.mainRan || what === 'ready' || what === 'probed') return to(instance, next);
   if (next.listening) return online(instance, state.pid, state.since);
   // Set once: what comes later than the main module is its listening.
+  // A trial has a limit already, and fails at it.
   if ((policy.mustListen && instance.trial) || what !== 'main-ran') return to(instance, next);
+  if (policy.mustListen) return to(instance, next, [{ kind: 'set-timer', timer: 'listen', ms: START_DEADLINE_MS }]);
   const timer: InstanceEffect =
     policy.mode === 'cluster'
       ? { kind: 'set-timer', timer: 'listen', ms: policy.ready.listenTimeoutMs }
@@ -223,10 +225,10 @@ function onProgress(instance: Instance, what: 'main-ran' | 'listening' | 'ready'
 
 /** A program that listens nowhere is ready then; one of a cluster may still open its port. */
 function onSettled(instance: Instance): Step {
-  const { state, policy, trial } = instance;
+  const { state, policy } = instance;
   const { waitReady, probe } = policy.ready;
   if (state.kind !== 'starting' || state.pid === null || !state.mainRan) return ignore(instance);
-  if (policy.mode === 'cluster' || waitReady || probe || (policy.mustListen && trial)) return ignore(instance);
+  if (policy.mode === 'cluster' || waitReady || probe || policy.mustListen) return ignore(instance);
   return online(instance, state.pid, state.since);
 }
 

@@ -73,7 +73,7 @@ export interface InstancePolicy {
   readonly stop: AppSpec['stop'];
   readonly drain: AppSpec['drain'];
   readonly ready: AppSpec['ready'];
-  /** The instance that this one replaces listened: so must this one before it counts as ready. */
+  /** The run before, the instance that it replaces, or its siblings listen: so must it before it counts as ready. */
   readonly mustListen: boolean;
 }
 

@@ -123,6 +123,8 @@ export interface Outcome {
   readonly stderr: readonly string[];
   /** Belongs to the hint for as long as the instance is tried again: by the time that is shown it may be given up. */
   readonly again?: string | undefined;
+  /** Worth knowing, though it went well. */
+  readonly note?: string | undefined;
   /** Nothing was begun. */
   readonly refused?: boolean;
   /** Of a reload that failed: what is new has taken the place of what was there all the same. */

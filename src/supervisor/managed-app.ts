@@ -3,7 +3,7 @@ import type { LastExit } from '../domain/instance.ts';
 import type { AppRecord, AppSnapshot, InstanceSnapshot, Slot, Successor } from '../protocol/messages.ts';
 import type { Illness } from './health-watch.ts';
 import type { InstanceEntry, PlaceEntry } from './ledger-entries.ts';
-import { ManagedInstance } from './managed-instance.ts';
+import { ManagedInstance, type ManagedInstanceOptions } from './managed-instance.ts';
 import type { Pipes, Ports } from './ports.ts';
 
 /** What fills one slot: the instance that serves, and what comes before or after it during a reload. */
@@ -93,8 +93,10 @@ export class ManagedApp {
   addPlaces(record: AppRecord): void {
     const missing = record.slots.filter(({ id }) => !this.#places.has(id));
     if (missing.length > 0) reservePipes(this.#ports, missing.length);
+    const running = this.ids.map((id) => this.current(id)).filter(({ instance }) => instance.state.kind === 'online');
+    const mustListen = running.length > 0 && running.every(({ listens }) => listens.length > 0);
     for (const slot of missing) {
-      const current = this.#instance(record.spec, slot, {});
+      const current = this.#instance(record.spec, slot, { mustListen });
       this.#places.set(slot.id, { slot, current, candidate: null, isCanary: false, draining: new Set(), exits: [] });
     }
   }
@@ -149,7 +151,7 @@ export class ManagedApp {
     place.candidate = this.#instance(spec, slot, {
       trial: true,
       restarts: current.instance.restarts + 1,
-      mustListen: current.listens.length > 0,
+      before: current.addresses,
     });
     place.isCanary = isCanary;
     return place.candidate;
@@ -219,7 +221,7 @@ export class ManagedApp {
   #instance(
     spec: AppSpec,
     slot: Slot,
-    more: { trial?: boolean; restarts?: number; mustListen?: boolean; generation?: number },
+    more: Partial<Pick<ManagedInstanceOptions, 'trial' | 'restarts' | 'before' | 'mustListen' | 'generation'>>,
   ): ManagedInstance {
     const onIll = (illness: Illness): void => {
       if (this.#places.get(slot.id)?.current === instance) this.#onIll(slot.id, illness);

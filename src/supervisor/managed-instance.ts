@@ -1,3 +1,4 @@
+import type { Address } from '../domain/address.ts';
 import type { AppSpec, Check } from '../domain/app-spec.ts';
 import type { DrainOrder } from '../domain/drain-times.ts';
 import {
@@ -27,6 +28,9 @@ export interface ManagedInstanceOptions {
   readonly generation: number;
   readonly trial?: boolean;
   readonly restarts?: number;
+  /** Where the one listened that it is to replace. */
+  readonly before?: readonly Address[];
+  /** Its siblings do. */
   readonly mustListen?: boolean;
   /** Called at each sign that it is not well. */
   readonly onIll?: (illness: Illness) => void;
@@ -69,7 +73,10 @@ export class ManagedInstance {
   /** Counts them: what was prepared for one is of no use to the next. */
   #spawns = 0;
   #failures = 0;
-  #listens: string[] = [];
+  #listens: readonly Address[] = [];
+  /** Where the last run that was online listened. */
+  #before: readonly Address[];
+  #mustListen: boolean;
   /** Since they are watched; null while they are not. */
   #answers: Answers | null = null;
   #settled = false;
@@ -84,7 +91,10 @@ export class ManagedInstance {
   readonly #illnesses = new Map<SignOf, Illness>();
 
   constructor(ports: Ports, options: ManagedInstanceOptions) {
-    const { spec, slot, generation, trial = false, restarts = 0, mustListen = false, onIll = () => {} } = options;
+    const { spec, slot, generation, trial = false, restarts = 0, onIll = () => {} } = options;
+    const { before = [], mustListen = before.length > 0 } = options;
+    this.#before = before;
+    this.#mustListen = mustListen;
     this.#onIll = onIll;
     this.#ports = ports;
     this.slot = slot;
@@ -107,7 +117,7 @@ export class ManagedInstance {
       instance,
       run: this.#run,
       pipes: this.#logs?.pipes ?? null,
-      listens: this.#listens,
+      listens: this.listens,
     };
   }
 
@@ -119,7 +129,8 @@ export class ManagedInstance {
     const { policy, chance } = this.#instance;
     // What an older supervisor has left lacks what it did not know.
     this.#instance = { ...instance, chance, history: { ...FRESH_HISTORY, ...instance.history }, policy };
-    this.#listens = [...listens];
+    // Of which of them the port was the system's choice, the app tells when it comes.
+    this.#listens = listens.map((address) => ({ address, anyPort: false }));
     const held = instance.state.kind === 'starting';
     this.#process =
       run &&
@@ -167,7 +178,23 @@ export class ManagedInstance {
 
   /** Addresses that the running process listens on. */
   get listens(): readonly string[] {
+    return this.#listens.map(({ address }) => address);
+  }
+
+  get addresses(): readonly Address[] {
     return this.#listens;
+  }
+
+  /** Where it listened before; none where it did not, or never ran. */
+  get before(): readonly Address[] {
+    return this.#before;
+  }
+
+  /** It does not listen, though it must. */
+  get isDeaf(): boolean {
+    const { mustListen, ready } = this.#instance.policy;
+    // With a word or a probe of its own it is ready by that.
+    return mustListen && !ready.waitReady && !ready.probe && this.#listens.length === 0;
   }
 
   /** How it does on trial. */
@@ -264,6 +291,8 @@ export class ManagedInstance {
     const after = instance.state;
     this.#instance = instance;
     const respawns = effects.some(({ kind }) => kind === 'spawn');
+    // Before it closes what it listens on.
+    if (before.kind === 'online' && after.kind !== 'online' && this.#run) this.#remember();
     if (before.kind !== after.kind || respawns) {
       this.#dropTimers();
       this.#stopAsking();
@@ -364,10 +393,10 @@ export class ManagedInstance {
 
   #takeNextSpec(): void {
     const spec = this.#nextSpec;
+    this.#instance = { ...this.#instance, policy: instancePolicy(spec, this.#mustListen) };
     if (spec === this.#spec) return;
     if (JSON.stringify(this.#spec.logs) !== JSON.stringify(spec.logs)) this.#closeLogs();
     this.#spec = spec;
-    this.#instance = { ...this.#instance, policy: instancePolicy(spec) };
   }
 
   #onProcess(event: ProcessEvent): void {
@@ -379,14 +408,12 @@ export class ManagedInstance {
         this.send({ kind: 'spawned', pid: event.run.pid });
         return this.#askReadiness();
       case 'listening':
-        if (this.#listens.length < MOST_ADDRESSES && !this.#listens.includes(event.address)) {
-          this.#listens.push(event.address);
-        }
+        this.#listensOn({ address: event.address, anyPort: event.anyPort ?? false });
         // An app that found its port in use has found another.
         this.#uncaught = null;
         return this.send({ kind: 'listening' });
       case 'closed':
-        this.#listens = this.#listens.filter((address) => address !== event.address);
+        this.#listens = this.#listens.filter(({ address }) => address !== event.address);
         return this.#listens.length === 0 ? this.send({ kind: 'closed' }) : this.#tell();
       case 'pong':
         return this.#health?.pong();
@@ -398,6 +425,7 @@ export class ManagedInstance {
         this.#uncaught = event.error;
         return;
       case 'exited':
+        if (this.#instance.state.kind === 'online') this.#remember();
         this.#run = null;
         this.#logs?.drain();
         this.#lastWords = this.#words();
@@ -420,6 +448,16 @@ export class ManagedInstance {
       case 'tree-gone':
         return this.send(event);
     }
+  }
+
+  #listensOn(found: Address): void {
+    const others = this.#listens.filter(({ address }) => address !== found.address);
+    if (others.length < MOST_ADDRESSES) this.#listens = [...others, found];
+  }
+
+  #remember(): void {
+    this.#before = this.#listens;
+    this.#mustListen = this.#listens.length > 0;
   }
 
   #answered(status: number): void {

@@ -1,3 +1,4 @@
+import { type Address, moved } from '../domain/address.ts';
 import { START_DEADLINE_MS } from '../domain/app-spec.ts';
 import { longestStopMs, type StopHow } from '../domain/drain-times.ts';
 import { STOPPED_BY_COMMAND } from '../domain/instance.ts';
@@ -11,8 +12,26 @@ import type { Turns } from './turns.ts';
 /** More than the two kill timers of a stop can take together, plus what the machine may lag. */
 const STOP_SLACK_MS = 10_000;
 
-export function succeeded(managed: ManagedInstance): Outcome {
+function succeeded(managed: ManagedInstance): Outcome {
   return { id: managed.slot.id, name: managed.spec.name, ok: true, reason: null, hint: null, stderr: [] };
+}
+
+/** One that is online in place of what was before: it may listen elsewhere, or no more. */
+export function cameUp(managed: ManagedInstance): Outcome {
+  return tellDeaf(managed) ?? { ...succeeded(managed), note: moved(managed.before, managed.addresses) ?? undefined };
+}
+
+/** @returns how one failed that listens nowhere, though it had to; else null. */
+function tellDeaf(managed: ManagedInstance): Outcome | null {
+  if (!managed.isDeaf) return null;
+  const { before } = managed;
+  const others = before.length > 0 ? `it listened on ${listed(before)} before` : 'its siblings listen';
+  const reason = `${others}, and ${START_DEADLINE_MS / 1000} s after its start it listens nowhere; it is left running`;
+  return failedWith(managed, reason, `\`upkeep logs ${managed.spec.name}\` shows what it wrote`);
+}
+
+function listed(addresses: readonly Address[]): string {
+  return addresses.map(({ address }) => address).join(', ');
 }
 
 export function failedWith(managed: ManagedInstance, reason: string, hint: string | null = null): Outcome {
@@ -34,7 +53,7 @@ export async function bringUp(
   const failuresBefore = managed.failures;
   const settled = (): Outcome | null => {
     const { state } = managed.instance;
-    if (state.kind === 'online') return succeeded(managed);
+    if (state.kind === 'online') return cameUp(managed);
     if (state.kind === 'stopped') {
       // Else it is a job that has ended as it may.
       const stopped = state.reason.startsWith(STOPPED_BY_COMMAND);
@@ -54,6 +73,7 @@ export async function bringUp(
     Math.max(START_DEADLINE_MS, ready.listenTimeoutMs * 2, ready.probe?.deadlineMs ?? 0) + stop.killTimeoutMs;
   return (
     (await watchUntil(ports, managed, settled, limitMs)) ??
+    tellDeaf(managed) ??
     failedWith(managed, `still starting after ${limitMs} ms; it is left running`, `\`upkeep logs ${name}\``)
   );
 }

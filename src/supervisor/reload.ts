@@ -5,7 +5,7 @@ import type { AppRecord, Outcome } from '../protocol/messages.ts';
 import { explainFailure, type Role } from './explain.ts';
 import type { ManagedApp } from './managed-app.ts';
 import type { ManagedInstance } from './managed-instance.ts';
-import { bringUp, failedWith, succeeded, takeDown, watchUntil } from './operations.ts';
+import { bringUp, cameUp, failedWith, takeDown, watchUntil } from './operations.ts';
 import type { Ports } from './ports.ts';
 
 /** Why an old one ended. */
@@ -244,7 +244,7 @@ class RolloutRun {
     const { stuck = false, why = REPLACED } = this.#options;
     this.#watchOver(fresh);
     const outcome = await takeDown(this.#ports, old, stuck ? 'final' : 'covered', why);
-    if (!this.#outcomes.has(id)) this.#outcomes.set(id, outcome.ok ? succeeded(old) : outcome);
+    if (!this.#outcomes.has(id)) this.#outcomes.set(id, outcome.ok ? cameUp(fresh) : outcome);
     this.handle({ kind: 'drained', id });
   }
 

@@ -51,3 +51,38 @@ for (const mode of ['fork', 'cluster'])
       assert.deepEqual(await listens(), [String(box.port)]);
       assert.equal((await get(box.port)).body, 'hello');
     });
+
+for (const mode of ['fork', 'cluster'])
+  test(`${mode} mode: a reload and a restart tell that an app listens elsewhere`, async (t) => {
+    const box = await sandbox(t);
+    const other = await freePort();
+    const server = (port: number) =>
+      `require('node:http').createServer((q, s) => s.end()).listen(${port}, '127.0.0.1');`;
+    box.write('app.js', server(box.port));
+    await box.ok('start', 'app.js', '--exec-mode', mode);
+    box.write('app.js', server(other));
+    const { stderr } = await box.ok('reload', 'app');
+    assert.ok(stderr.includes(`app (0) listened on 127.0.0.1:${box.port}, now on 127.0.0.1:${other}\n`), stderr);
+    assert.doesNotMatch((await box.ok('restart', 'app')).stderr, /listened on/);
+    box.write('app.js', server(0));
+    assert.doesNotMatch((await box.ok('restart', 'app')).stderr, /listened on/);
+    assert.doesNotMatch((await box.ok('restart', 'app')).stderr, /listened on/);
+  });
+
+test('a slow instance of a cluster whose siblings listen is online when it does', async (t) => {
+  const box = await sandbox(t);
+  box.write(
+    'app.js',
+    "const slow = process.env.NODE_APP_INSTANCE !== '0' ? 4000 : 0; setTimeout(() => require('node:http').createServer((q, s) => s.end()).listen(process.env.PORT), slow);",
+  );
+  await box.ok('start', 'app.js', '-i', '1');
+  await box.ok('scale', 'app', '+1');
+  const rows = await box.app('app');
+  assert.deepEqual(
+    rows.map(({ state, listens }) => [state.kind, listens.length]),
+    [
+      ['online', 1],
+      ['online', 1],
+    ],
+  );
+});

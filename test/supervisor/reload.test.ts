@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Outcome } from '../../src/protocol/messages.ts';
 import { appRecord, appSpec, clusterSpec } from '../fakes/app-spec.ts';
-import { crashes, type FakeProcess, serves, stubborn, waits } from '../fakes/ports.ts';
+import { crashes, type FakeProcess, type ProcessScript, serves, stubborn, waits } from '../fakes/ports.ts';
 import { Supervised, told } from '../fakes/supervised.ts';
 
 const BUSY = { code: 'APP_BUSY', message: 'a reload of api is running' };
@@ -462,15 +463,112 @@ describe('while a reload restarts what has no one to take over from', () => {
   });
 });
 
-describe('a successor of one that listens', () => {
-  test('is held to that only until it has taken over', async () => {
+describe('one that listened', () => {
+  const runs: ProcessScript = { ...waits, run: (process) => process.emit({ kind: 'main-ran' }) };
+  const DEAF = 'it listened on *:3000 before, and 30 s after its start it listens nowhere; it is left running';
+
+  test('must listen again after it has crashed, for as long as a start may take', async () => {
     const it = await started(1);
     await it.reloaded();
-    it.launcher.script = { ...waits, run: (process) => process.emit({ kind: 'main-ran' }) };
+    it.launcher.script = runs;
     it.launcher.of(0).exit(1);
-    await it.clock.advance(2999);
+    await it.clock.advance(29_999);
     assert.deepEqual([it.states, it.launcher.processes.length], [['starting'], 3]);
     await it.clock.advance(1);
     assert.deepEqual(it.states, ['online']);
+    // Now it is one that does not.
+    it.launcher.of(0).exit(1);
+    await it.clock.advance(3000);
+    assert.deepEqual(it.states, ['online']);
   });
+
+  for (const [mode, spec] of [
+    ['fork', appSpec()],
+    ['cluster', clusterSpec()],
+  ] as const)
+    for (const kind of mode === 'fork' ? (['restart', 'reload'] as const) : (['restart'] as const))
+      test(`and does not after a ${kind} in ${mode} mode: that is told`, async () => {
+        const it = new Supervised(spec);
+        await it.run('start');
+        it.launcher.script = runs;
+        const pending = await it.begin(kind);
+        it.launcher.of(0).emit({ kind: 'settled' });
+        await it.clock.advance(29_999);
+        assert.deepEqual([it.states, pending.settled], [['starting'], false]);
+        await it.clock.advance(1);
+        assert.deepEqual(told(await pending.outcomes), [DEAF]);
+        assert.deepEqual([it.states, it.launcher.alive.length], [['online'], 1]);
+        const again = await it.begin('restart');
+        await it.clock.advance(3000);
+        assert.deepEqual(told(await again.outcomes), ['ok'], 'then it is one that does not');
+      });
+
+  test('is online as soon as it does', async () => {
+    const it = new Supervised(appSpec());
+    await it.run('start');
+    it.launcher.script = runs;
+    const restart = await it.begin('restart');
+    await it.clock.advance(10_000);
+    it.launcher.of(0).emit({ kind: 'listening', address: '*:3000' });
+    assert.deepEqual(await restart.outcomes.then(([first]) => [first?.ok, first?.note]), [true, undefined]);
+  });
+
+  test('is not held to it where it says itself when it is ready', async () => {
+    const it = new Supervised(appSpec({ ready: { waitReady: true } }));
+    it.launcher.script = {
+      ...waits,
+      run: (process) => {
+        process.listen();
+        process.emit({ kind: 'ready' });
+      },
+    };
+    await it.run('start');
+    it.launcher.script = { ...waits, run: (process) => process.emit({ kind: 'ready' }) };
+    assert.deepEqual(told(await it.run('restart')), ['ok']);
+  });
+});
+
+describe('one that listens elsewhere than before', () => {
+  const on = (address: string, anyPort = false): ProcessScript => ({
+    ...serves,
+    run: (process) => {
+      process.emit({ kind: 'main-ran' });
+      process.emit({ kind: 'listening', address, anyPort });
+    },
+  });
+  const notes = (outcomes: readonly Outcome[]) => outcomes.map(({ note }) => note);
+
+  for (const [mode, spec] of [
+    ['fork', appSpec()],
+    ['cluster', clusterSpec()],
+  ] as const)
+    test(`is told, in ${mode} mode`, async () => {
+      const it = new Supervised(spec);
+      it.launcher.script = on('*:21010');
+      await it.run('start');
+      it.launcher.script = on('*:21011');
+      assert.deepEqual(notes(await it.reloaded()), ['listened on *:21010, now on *:21011']);
+      assert.deepEqual(notes(await it.reloaded()), [undefined]);
+      it.launcher.script = on('*:21012');
+      assert.deepEqual(notes(await it.run('restart')), ['listened on *:21011, now on *:21012']);
+    });
+
+  test('as it wants any port, is not', async () => {
+    const it = new Supervised(appSpec());
+    it.launcher.script = on('*:40000', true);
+    await it.run('start');
+    it.launcher.script = on('*:50000', true);
+    assert.deepEqual(notes(await it.run('restart')), [undefined]);
+  });
+});
+
+test('a new instance of an app whose siblings listen must listen', async () => {
+  const it = await started(2);
+  it.record = appRecord(clusterSpec({ instances: 3, env: { BUILD: '1' } }));
+  it.launcher.script = { ...waits, run: (process) => process.emit({ kind: 'main-ran' }) };
+  const scale = await it.begin('start', [2]);
+  await it.clock.advance(10_000);
+  assert.deepEqual([it.states, scale.settled], [['online', 'online', 'starting'], false]);
+  it.launcher.of(2).emit({ kind: 'listening', address: '*:3000' });
+  assert.deepEqual(told(await scale.outcomes), ['ok']);
 });

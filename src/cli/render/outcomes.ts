@@ -25,6 +25,13 @@ export function reportOutcomes(
     if (good === 0) continue;
     out.note(`${green('✓')} ${plain(name)} ${tellDone(done, name, good, all.length)}`);
   }
+  for (const [text, same] of groupBy(
+    outcomes.filter(({ note }) => note !== undefined),
+    ({ name, note }) => `${name}\n${note}`,
+  )) {
+    const [name, note] = text.split('\n');
+    out.note(plain(`${name} (${same.map(({ id }) => id).join(', ')}) ${note}`));
+  }
   const failures = outcomes.filter(({ ok }) => !ok);
   for (const [text, same] of groupBy(
     failures,
