@@ -42,7 +42,7 @@ export class LogFiles {
       known.keeper.app = app;
       return known.file.writer();
     }
-    const keeper = this.#keepers.get(name) ?? new LogKeeper(app, this.#compressor, this.#now);
+    const keeper = this.#keepers.get(name) ?? new LogKeeper(app, this.#compressor, this.#now, () => this.#folders());
     let file: LogFile | undefined;
     file = new LogFile(real, options, {
       now: this.#now,
@@ -87,12 +87,16 @@ export class LogFiles {
 
   #tick(): void {
     for (const { file } of this.#files.values()) file.tick();
-    const folders = new LogFolders([...this.#keepers.values()].flatMap(({ app }) => logsOf(app)));
+    const folders = this.#folders();
     const used = new Set([...this.#files.values()].map(({ keeper }) => keeper));
     for (const [name, keeper] of this.#keepers) {
       if (used.has(keeper)) void keeper.run(folders);
       else this.#keepers.delete(name);
     }
+  }
+
+  #folders(): LogFolders {
+    return new LogFolders([...this.#keepers.values()].flatMap(({ app }) => logsOf(app)));
   }
 
   #flushTimesSoon(file: LogFile): void {

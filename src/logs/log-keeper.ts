@@ -17,19 +17,22 @@ export class LogKeeper {
   app: LoggedApp;
   readonly #compressor: Compressor;
   readonly #now: () => number;
+  readonly #folders: () => LogFolders;
   #running: Promise<void> | null = null;
   #again = false;
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
 
-  constructor(app: LoggedApp, compressor: Compressor, now: () => number) {
+  /** @param folders of the logs of all apps that are known. */
+  constructor(app: LoggedApp, compressor: Compressor, now: () => number, folders: () => LogFolders) {
     this.app = app;
     this.#compressor = compressor;
     this.#now = now;
+    this.#folders = folders;
   }
 
   /** Looks through the files. @param folders as they are now. @returns when that is done; what is compressed takes longer. */
-  run(folders = new LogFolders(logsOf(this.app))): Promise<void> {
+  run(folders = this.#folders()): Promise<void> {
     if (this.#closed) return Promise.resolve();
     if (this.#running) this.#again = true;
     else this.#running = this.#run(folders);

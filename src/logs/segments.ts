@@ -50,7 +50,10 @@ export class LogFolders {
   }
 
   #keysOf({ log }: Segment): readonly string[] {
-    return [log, sharedPathOf(log)].filter((path) => path !== null && this.#logs.has(path)) as string[];
+    // Another app's, where it is known as such.
+    if (this.#logs.has(log)) return [log];
+    const shared = sharedPathOf(log);
+    return shared !== null && this.#logs.has(shared) ? [shared] : [];
   }
 }
 

@@ -19,7 +19,7 @@ import type { RotationSpec } from '../../src/domain/app-spec.ts';
 import { Compressor } from '../../src/logs/compressor.ts';
 import { LogFollower } from '../../src/logs/follow.ts';
 import { LogFiles } from '../../src/logs/log-files.ts';
-import { LogKeeper, segmentsOf } from '../../src/logs/log-keeper.ts';
+import { LogKeeper, logsOf, segmentsOf } from '../../src/logs/log-keeper.ts';
 import { LogSnapshot } from '../../src/logs/log-snapshot.ts';
 import { emptyLogs, trimLogs } from '../../src/logs/log-space.ts';
 import { rotatedPath } from '../../src/logs/rotation.ts';
@@ -209,7 +209,12 @@ test('a folder, or a pipe, in the place of a log is named', (t) => {
 /** Lets the keeper of an app look once, and compress. */
 async function ran(t: TestContext, spec: ReturnType<typeof app>): Promise<void> {
   const compressor = new Compressor();
-  const keeper = new LogKeeper(spec, compressor, () => NOW);
+  const keeper = new LogKeeper(
+    spec,
+    compressor,
+    () => NOW,
+    () => new LogFolders(logsOf(spec)),
+  );
   t.after(() => {
     keeper.close();
     compressor.close();

@@ -6,21 +6,28 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import type { RotationSpec } from '../../src/domain/app-spec.ts';
 import { Compressor } from '../../src/logs/compressor.ts';
-import { LogKeeper } from '../../src/logs/log-keeper.ts';
+import { LogKeeper, logsOf } from '../../src/logs/log-keeper.ts';
 import { emptyLogs, trimLogs } from '../../src/logs/log-space.ts';
 import { rotatedPath } from '../../src/logs/rotation.ts';
+import { LogFolders } from '../../src/logs/segments.ts';
 import { timesPath } from '../../src/logs/times.ts';
 import { appSpec, NO_ROTATION } from '../fakes/app-spec.ts';
 import { tempFolder } from '../fakes/temp-folder.ts';
 
 const NOW = Date.now();
 
-function kept(t: TestContext, rotation: Partial<RotationSpec>) {
+function kept(t: TestContext, rotation: Partial<RotationSpec>, other = 'other.log') {
   const folder = tempFolder(t);
   const paths = { out: join(folder, 'api-out.log'), error: join(folder, 'api-error.log') };
   const app = appSpec({ logs: { ...paths, rotation: { ...NO_ROTATION, ...rotation } } });
+  const others = [join(folder, other)];
   const compressor = new Compressor();
-  const keeper = new LogKeeper(app, compressor, () => NOW);
+  const keeper = new LogKeeper(
+    app,
+    compressor,
+    () => NOW,
+    () => new LogFolders([...logsOf(app), ...others]),
+  );
   t.after(() => {
     keeper.close();
     compressor.close();
@@ -57,6 +64,14 @@ describe('LogKeeper', () => {
     for (const path of [...recent, ...others]) assert.ok(existsSync(path), path);
     assert.equal(there().length, recent.length + others.length + 1);
     assert.ok(existsSync(join(folder, 'api-out.log')));
+  });
+
+  test('takes the log of another app, called like that of an instance, for no log of its own', async (t) => {
+    const { keeper, put } = kept(t, { retain: 0 }, 'api-out-2.log');
+    const others = put('api-out-2.log', MINUTE);
+    const own = put('api-out-3.log', MINUTE);
+    await keeper.run();
+    assert.deepEqual([existsSync(own), existsSync(others)], [false, true]);
   });
 
   test('compresses what was set aside a while ago', async (t) => {
