@@ -136,6 +136,7 @@ function install(sendNow: NonNullable<typeof own.send>): void {
       case 'accept':
       case 'also-socket':
       case 'hold':
+      case 'ticket-keys':
       case 'mean':
       case 'passed':
       case 'kept':

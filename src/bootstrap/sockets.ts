@@ -4,6 +4,7 @@ import type { HttpSocket } from './connections.ts';
 import type { Mover } from './drain.ts';
 import { bringIn, idleAmong, isPlainHttp, takeOut } from './move-idle.ts';
 import { markSessions } from './session-mark.ts';
+import { ticketKeys } from './ticket-keys.ts';
 
 /**
  * The worker's side of sockets that the supervisor holds: server.listen() is given such a socket instead of one of its
@@ -126,6 +127,9 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
   let nextRequest = 1;
   let telling: NodeJS.Timeout | null = null;
   let tellMs = TELL_MS;
+  const tickets = ticketKeys(NetServer);
+  /** The last that were told. */
+  let keys: string | null = null;
   let draining = false;
   let marks = false;
 
@@ -194,6 +198,7 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
         close.apply(handle, args);
       };
       const { spare, mark } = message;
+      takeKeys(message.ticketKeys, [server]);
       if (mark && !marks) {
         marks = true;
         markSessions(mark);
@@ -234,6 +239,12 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
     }
     deliver(entry, status, client);
     Atomics.wait(lock, 0, 0, STEP_BACK_MS);
+  }
+
+  function takeKeys(fresh: string | undefined, servers: Iterable<Server>): void {
+    if (fresh === undefined) return;
+    keys = fresh;
+    for (const server of servers) tickets.apply(server, fresh);
   }
 
   /** Where the supervisor has accepted, which is gone. */
@@ -385,6 +396,7 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
       if (passing.size > 0) setTimeout(takeBack, ARRIVED_MS);
     },
     announce: () => {
+      if (keys !== null) send({ kind: 'ticket-keys', keys });
       for (const entry of shared.values()) {
         entry.told = openIn(entry);
         const { key, query, told, accepts, held, more } = entry;
@@ -414,6 +426,8 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
           if (raw) alsoAccept(shared.get(message.socket), raw, message.instead);
           return;
         }
+        case 'ticket-keys':
+          return takeKeys(message.keys, new Set([...shared.values()].map(({ server }) => server)));
         case 'hold': {
           const raw = handle as Handle | undefined;
           if (raw) hold(shared.get(message.socket), raw);

@@ -9,6 +9,7 @@ import { Handover, type Listener, type Member, type SocketWorker, type Way } fro
 import { LoopbackPairs } from './loopback-pairs.ts';
 import { IPV6_ONLY, nameOf, type RawHandle, REUSE_PORT } from './raw-handle.ts';
 import { addressOf, readHead, weigh } from './sticky.ts';
+import { TicketKeys } from './ticket-keys.ts';
 import { adoptPath, bindPath, hasPath, restorePath, watchPath } from './unix-path.ts';
 
 /** Connections that are on their way arrive within this time. */
@@ -41,6 +42,10 @@ export class SharedSockets {
   readonly #held = new Set<SocketWorker>();
   /** Who listens no more, and is about to end. */
   readonly #leaving = new Set<SocketWorker>();
+  readonly #ticketKeys = new TicketKeys((keys) => {
+    const workers = new Set([...this.#listeners.values()].flatMap(({ members }) => [...members.keys()]));
+    for (const worker of workers) worker.send({ kind: 'ticket-keys', keys });
+  });
   /** Who has not told yet which sockets it has. */
   readonly #awaited = new Set<SocketWorker>();
   /** What must wait for them. */
@@ -85,7 +90,9 @@ export class SharedSockets {
       for (const handle of listener.handles.values()) handle.close();
       this.#listeners.delete(key);
     }
-    if (this.#listeners.size === 0) this.#pairs.close();
+    if (this.#listeners.size > 0) return;
+    this.#pairs.close();
+    this.#ticketKeys.drop();
   }
 
   /** Gives all connections away, and takes no new ones: workers that accept themselves go on, sockets stay theirs. */
@@ -131,6 +138,12 @@ export class SharedSockets {
         return this.#have(worker, message, handle);
       case 'no-more-sockets':
         return this.#told(worker);
+      case 'ticket-keys': {
+        if (!this.#awaited.has(worker)) return;
+        const keys = this.#ticketKeys.adopt(message.keys);
+        if (keys !== message.keys) worker.send({ kind: 'ticket-keys', keys });
+        return;
+      }
       case 'close-socket':
         return this.#leave(worker, message.socket);
       case 'load': {
@@ -185,6 +198,7 @@ export class SharedSockets {
       shares: false,
       hold: this.#held.has(worker),
       sockname: {},
+      ticketKeys: this.#ticketKeys.get(),
       mark: mode === 'sticky' && cookie !== null ? { cookie, slot: worker.slot } : null,
     } as const;
     const listener = this.#listenerFor(worker, key, query);

@@ -214,6 +214,7 @@ function watch(
       case 'have-socket':
       case 'no-more-sockets':
       case 'close-socket':
+      case 'ticket-keys':
       case 'load':
       case 'pass-on':
       case 'claim':

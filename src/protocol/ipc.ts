@@ -43,6 +43,8 @@ export type FromSockets =
   /** A server calls listen(): please send its socket. `request` comes back with the answer. */
   | ({ readonly kind: 'open-socket'; readonly request: number } & SocketQuery)
   | { readonly kind: 'close-socket'; readonly socket: string }
+  /** To a new supervisor: the keys for session tickets that the one before has given. */
+  | { readonly kind: 'ticket-keys'; readonly keys: string }
   /**
    * To a new supervisor, with the socket as its handle: this one is held here. `open` counts its connections; `accepts`:
    * from it, where a supervisor did.
@@ -127,11 +129,15 @@ export type ToSockets =
       readonly spare: string | null;
       /** With `sticky_cookie`: how sessions are marked that begin at this worker. */
       readonly mark: SessionMark | null;
+      /** For the session tickets of a TLS server, in base64. An older supervisor has none. */
+      readonly ticketKeys?: string;
     }
   /** Go on and accept. */
   | { readonly kind: 'accept'; readonly socket: string }
   /** With a socket as its handle: accept from it too. `instead`: nobody can reach those before any more. */
   | { readonly kind: 'also-socket'; readonly socket: string; readonly instead: boolean }
+  /** From now on, these are the keys for session tickets. */
+  | { readonly kind: 'ticket-keys'; readonly keys: string }
   /** With the socket as its handle: hold this one, from which the supervisor accepts, and accept from none yourself. */
   | { readonly kind: 'hold'; readonly socket: string }
   /** How many connections of a socket the workers have on average. */
