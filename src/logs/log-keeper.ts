@@ -3,7 +3,7 @@ import type { AppSpec } from '../domain/app-spec.ts';
 import { trustedPath } from '../protocol/trusted-path.ts';
 import { type Compressor, gzOf, partOf } from './compressor.ts';
 import { expired } from './retention.ts';
-import { LogFolders, type SizedSegment } from './segments.ts';
+import type { LogFolders, SizedSegment } from './segments.ts';
 import { timesPath } from './times.ts';
 
 /** A file is compressed when it was set aside so long ago: until then others may still write to it, and many never live that long. */

@@ -8,6 +8,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EROFS: 'the disk is read-only',
   EISDIR: 'it is a folder',
   ENXIO: 'it is a named pipe that nobody reads',
+  EAGAIN: 'it is a pipe, and full: whoever reads it is too slow',
 };
 
 /** @param code of an error, or its message. */
