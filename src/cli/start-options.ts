@@ -56,6 +56,7 @@ export const START_OPTIONS: readonly Option[] = [
   ['--no-errored-retry', 'once it is errored, leave it so'],
   ['--no-autostart', 'only register it'],
   ['--no-treekill', 'stop only the main process, not its children'],
+  ['--treekill <order>', 'main-first: signal its children once the main process has ended'],
   ['--instance-var <name>', 'the variable that carries the number of the instance (NODE_APP_INSTANCE)'],
   ['--increment-var <name>', 'a variable that grows by one for each instance'],
   ['-u, --user <user>', 'run as this user (needs root)'],

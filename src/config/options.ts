@@ -55,7 +55,7 @@ export const SCHEMAS = {
   kill_timeout: value.duration,
   kill_signal: value.signal,
   shutdown_with_message: value.flag,
-  treekill: value.flag,
+  treekill: value.treekill,
   wait_ready: value.flag,
   listen_timeout: value.duration,
   readiness: value.readiness,

@@ -162,7 +162,7 @@ function optionsOf({
     kill_signal: stop.signal,
     kill_timeout: stop.killTimeoutMs,
     shutdown_with_message: stop.shutdownWithMessage,
-    treekill: stop.treekill,
+    treekill: stop.mainFirst ? 'main-first' : stop.treekill,
     wait_ready: ready.waitReady,
     listen_timeout: ready.listenTimeoutMs,
     readiness: ready.probe,

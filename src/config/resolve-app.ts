@@ -104,7 +104,8 @@ export function resolveApp(
       signal: options.kill_signal ?? signalFromEnv(context) ?? DEFAULTS.killSignal,
       killTimeoutMs: options.kill_timeout ?? DEFAULTS.killTimeoutMs,
       shutdownWithMessage: options.shutdown_with_message ?? false,
-      treekill: options.treekill ?? true,
+      treekill: options.treekill !== false,
+      mainFirst: options.treekill === 'main-first',
     },
     ready: {
       waitReady: options.wait_ready ?? false,

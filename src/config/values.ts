@@ -29,6 +29,12 @@ export const flag: v.GenericSchema<unknown, boolean> = v.pipe(
   v.transform((value) => value === true || value === 'true'),
 );
 
+/** Which processes of an app a stop signals. */
+export const treekill: v.GenericSchema<unknown, boolean | 'main-first'> = v.union(
+  [v.literal('main-first'), flag],
+  "expected true, false or 'main-first'",
+);
+
 export const count: v.GenericSchema<unknown, number> = v.pipe(
   v.union([v.number(), v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number))], 'expected a whole number'),
   v.integer('expected a whole number'),
@@ -299,7 +305,7 @@ export const env: v.GenericSchema<unknown, Record<string, string>> = v.pipe(
     'the name of a variable must not be empty, nor hold = or a zero byte',
   ),
   v.transform((values) => {
-    const kept = Object.entries(values as Record<string, unknown>).flatMap(([name, value]) => {
+    const kept = Object.entries(values as Record<string, v.InferOutput<typeof envLike>>).flatMap(([name, value]) => {
       if (value === null || value === undefined) return [];
       return [[name, typeof value === 'object' ? JSON.stringify(value) : String(value)] as const];
     });

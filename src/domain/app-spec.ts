@@ -118,6 +118,8 @@ export interface StopSpec {
   readonly shutdownWithMessage: boolean;
   /** Signal the whole process tree, not only the main process. */
   readonly treekill: boolean;
+  /** With `treekill`: the rest is signalled once the main process has ended, which may want its children until then. */
+  readonly mainFirst: boolean;
 }
 
 export interface ReadySpec {

@@ -18,6 +18,7 @@ import {
   onKillTimer,
   onOnlyStreams,
   onStop,
+  politeSignal,
   redirectDrain,
   type StopOrder,
   setKillTimer,
@@ -155,9 +156,7 @@ function onRestart(instance: Instance, { how, why }: StopOrder, now: number): St
 function onSpawned(instance: Instance, pid: number): Step {
   const { state, policy } = instance;
   if (state.kind === 'stopping' && state.pid === null) {
-    return to(instance, { ...state, pid }, [
-      { kind: 'signal', signal: policy.stop.signal, tree: policy.stop.treekill },
-    ]);
+    return to(instance, { ...state, pid }, [politeSignal(policy.stop)]);
   }
   if (state.kind !== 'starting') return ignore(instance);
   const timers: InstanceEffect[] = [];
@@ -250,7 +249,11 @@ function onExited(instance: Instance, exit: Exit, treeAlive: boolean, now: numbe
       return { ...after, effects: [...after.effects, setKillTimer(policy)] };
     }
     case 'stopping':
-      if (treeAlive && policy.stop.treekill) return to(instance, { ...state, exit }, [{ kind: 'await-tree' }]);
+      if (treeAlive && policy.stop.treekill) {
+        const { signal, mainFirst } = policy.stop;
+        const effects: InstanceEffect[] = mainFirst ? [{ kind: 'signal', signal, tree: true }] : [];
+        return to(instance, { ...state, exit }, [...effects, { kind: 'await-tree' }]);
+      }
       return afterStop(instance, state, exit, now);
     case 'stopped':
     case 'backoff':

@@ -1,3 +1,4 @@
+import type { StopSpec } from './app-spec.ts';
 import { drainTimes, type StopHow } from './drain-times.ts';
 import {
   type AfterStop,
@@ -54,8 +55,13 @@ export function beginStop(
   }
   const effects: InstanceEffect[] = [setKillTimer(instance.policy)];
   if (canAsk && stop.shutdownWithMessage) effects.push({ kind: 'ask-shutdown', drain: null });
-  else if (pid !== null) effects.push({ kind: 'signal', signal: stop.signal, tree: stop.treekill });
+  else if (pid !== null) effects.push(politeSignal(stop));
   return to(instance, ending(pid, since, state.kind === 'online', next), effects);
+}
+
+/** The one that a stop begins with. */
+export function politeSignal({ signal, treekill, mainFirst }: StopSpec): InstanceEffect {
+  return { kind: 'signal', signal, tree: treekill && !mainFirst };
 }
 
 function ending(

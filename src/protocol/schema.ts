@@ -111,6 +111,7 @@ const appSpec = v.object({
     killTimeoutMs: count,
     shutdownWithMessage: v.boolean(),
     treekill: v.boolean(),
+    mainFirst: v.optional(v.boolean(), false),
   }),
   ready: v.object({ waitReady: v.boolean(), listenTimeoutMs: count, probe: nullable(readiness) }),
   liveness: nullable(liveness),

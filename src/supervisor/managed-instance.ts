@@ -13,6 +13,7 @@ import {
 } from '../domain/instance.ts';
 import { instanceEnv } from '../domain/instance-env.ts';
 import { resume, step } from '../domain/instance-step.ts';
+import { politeSignal } from '../domain/instance-stop.ts';
 import { type Exit, FRESH_HISTORY } from '../domain/restart-policy.ts';
 import { shortageOf } from '../domain/shortage.ts';
 import { type Answers, addAnswer, NO_ANSWERS, type TrialSight } from '../domain/trial.ts';
@@ -420,7 +421,7 @@ export class ManagedInstance {
       case 'answered':
         return this.#answered(event.status);
       case 'want-signal':
-        return this.#process?.signal(this.#spec.stop.signal, this.#spec.stop.treekill);
+        return this.#perform(politeSignal(this.#spec.stop));
       case 'uncaught':
         this.#uncaught = event.error;
         return;

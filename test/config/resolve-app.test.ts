@@ -85,7 +85,7 @@ test('a script alone gets the defaults', (t) => {
       backoffMs: 0,
       stopExitCodes: [],
     },
-    stop: { signal: 'SIGINT', killTimeoutMs: 1600, shutdownWithMessage: false, treekill: true },
+    stop: { signal: 'SIGINT', killTimeoutMs: 1600, shutdownWithMessage: false, treekill: true, mainFirst: false },
     ready: { waitReady: false, listenTimeoutMs: 3000, probe: null },
     liveness: null,
     drain: { timeoutMs: 30_000, streamTimeoutMs: 60_000, moveConnections: true },
@@ -159,7 +159,7 @@ test('what is given goes before the defaults', (t) => {
         backoffMs: 200,
         stopExitCodes: [0],
       },
-      stop: { signal: 'SIGTERM', killTimeoutMs: 9000, shutdownWithMessage: true, treekill: false },
+      stop: { signal: 'SIGTERM', killTimeoutMs: 9000, shutdownWithMessage: true, treekill: false, mainFirst: false },
       ready: {
         waitReady: true,
         listenTimeoutMs: 8000,

@@ -96,6 +96,7 @@ const forkWaits = instancePolicy(appSpec({ ready: { waitReady: true } }));
 const forkSuccessor = instancePolicy(appSpec(), true);
 const successor = instancePolicy(clusterSpec(), true);
 const leavesTree = instancePolicy(appSpec({ stop: { treekill: false } }));
+const mainFirst = instancePolicy(appSpec({ stop: { mainFirst: true } }));
 const byMessage = instancePolicy(appSpec({ stop: { shutdownWithMessage: true } }));
 const once = instancePolicy(appSpec({ restart: { autorestart: false } }));
 const givesUp = instancePolicy(appSpec({ restart: { maxRestarts: 1 } }));
@@ -137,6 +138,13 @@ table('start', [
 
 table('stop', [
   ['asks by the signal', inState(online), STOP, stopping(), [sets('kill', 1600), sends('SIGINT')]],
+  [
+    'of a main process first, where that was asked for',
+    inState(online, mainFirst),
+    STOP,
+    stopping(),
+    [sets('kill', 1600), sends('SIGINT', false)],
+  ],
   [
     'of a main process only, without treekill',
     inState(online, leavesTree),
@@ -449,6 +457,13 @@ table('exit while stopping', [
     exits({ code: 0 }, true),
     stopping({ exit: { code: 0, signal: null } }),
     [AWAIT_TREE],
+  ],
+  [
+    'signals the rest when its main process has ended, where that comes first',
+    inState(stopping(), mainFirst),
+    exits({ code: 0 }, true),
+    stopping({ exit: { code: 0, signal: null } }),
+    [sends('SIGINT'), AWAIT_TREE],
   ],
   [
     'waits for no tree, without treekill',

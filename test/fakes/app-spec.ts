@@ -69,6 +69,7 @@ export function appSpec(changes: Changes = {}): AppSpec {
       killTimeoutMs: DEFAULTS.killTimeoutMs,
       shutdownWithMessage: false,
       treekill: true,
+      mainFirst: false,
       ...stop,
     },
     ready: { waitReady: false, listenTimeoutMs: DEFAULTS.listenTimeoutMs, probe: null, ...ready },
