@@ -16,7 +16,15 @@ const INTERPRETERS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Programs that only start another one, so that workers would never reach the app. */
-const WRAPPERS = /^(npm|npx|yarn|pnpm|pnpx|bunx|cross-env|env-cmd|dotenv)(-cli)?(\.c?js)?$/;
+const WRAPPERS =
+  /^(npm|npx|yarn|pnpm|pnpx|bunx|cross-env|env-cmd|dotenv|tsx|ts-node|ts-node-dev|nodemon)(-cli)?(\.[cm]?js)?$/;
+
+/** Of those that run a script themselves: what makes Node.js do it. */
+const LOADERS: Readonly<Record<string, string>> = {
+  tsx: '--import tsx',
+  'ts-node': '--require ts-node/register',
+  'ts-node-dev': '--require ts-node/register',
+};
 
 export interface ProgramContext {
   readonly cwd: string;
@@ -40,8 +48,9 @@ export function resolveProgram(options: AppOptions, context: ProgramContext): Pr
   if (script === null) return shellCommand(given, args, options, context);
 
   const { name: interpreter, wrapper } = chooseInterpreter(script, options.interpreter);
-  if (context.cluster !== 'no' && wrapper)
-    throw notClusterable(`${given} only starts another program`, wrapperHint(given));
+  if (context.cluster !== 'no' && wrapper) throw onlyStarts(given);
+  if (context.cluster !== 'no' && interpreter !== null && WRAPPERS.test(basename(interpreter)))
+    throw onlyStarts(interpreter);
   if (context.cluster === 'yes' && (interpreter === null || !isNode(interpreter))) {
     const what = interpreter === null ? `${given} is not one` : `${interpreter} is not Node.js`;
     throw notClusterable(what, 'leave out exec_mode to run it in fork mode');
@@ -95,6 +104,8 @@ function shellCommand(
 ): ProgramSpec {
   if (context.cluster === 'yes')
     throw notClusterable('a command line cannot be a cluster', 'name the Node.js script itself');
+  const [program = ''] = line.trim().split(/\s+/);
+  if (context.cluster === 'if-node' && WRAPPERS.test(basename(program))) throw onlyStarts(program);
   const shell = findInterpreter(options.interpreter ?? (lookUp('bash', context.env['PATH']) ? 'bash' : 'sh'), context);
   const script = [line, ...args.map(quote)].join(' ');
   return { script, exec: shell, runtime: 'other', interpreterArgs: ['-c'], args: [], cwd: context.cwd, release: null };
@@ -173,7 +184,14 @@ function notClusterable(what: string, hint: string): UpkeepError {
   return new UpkeepError('NOT_CLUSTERABLE', `cluster mode needs a Node.js script: ${what}`, { hint });
 }
 
+function onlyStarts(program: string): UpkeepError {
+  return notClusterable(`${program} only starts another program`, wrapperHint(program));
+}
+
 function wrapperHint(given: string): string {
+  const loader = LOADERS[basename(given)];
+  if (loader !== undefined)
+    return `leave it out, and load it into the workers with --node-args "${loader}"; in fork mode, without -i, it works`;
   const inside = given.includes('.bin/')
     ? ', found in the package that it belongs to'
     : ', the one that the npm script runs';

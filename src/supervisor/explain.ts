@@ -33,7 +33,10 @@ function explain(managed: ManagedInstance, ports: Pick<Ports, 'portOwner'>): Exp
   const shortage = shortageHint(reason);
   if (shortage !== null) return { reason: `it cannot be started: ${reason}`, hint: shortage, stderr };
   const text = stderr.join('\n');
-  const explained = explainPort(uncaught, ports) ?? explainText(uncaught, text) ?? explainUser(managed.spec.uid, text);
+  const explained =
+    explainPort(managed, uncaught, ports) ??
+    explainText(managed, uncaught, text) ??
+    explainUser(managed.spec.uid, text);
   if (explained) return { ...explained, reason: `${explained.reason} (${reason})`, stderr };
 
   // One that was told to end, as it did not get ready, may end well.
@@ -58,13 +61,35 @@ function explain(managed: ManagedInstance, ports: Pick<Ports, 'portOwner'>): Exp
   return { reason, hint: `\`upkeep logs ${managed.spec.name}\` shows all it wrote`, stderr };
 }
 
-function explainPort(error: AppError | null, ports: Pick<Ports, 'portOwner'>): Omit<Explanation, 'stderr'> | null {
+const IN_USE = 'stop what uses it, or let the app listen elsewhere';
+
+/** Whose port it is that an instance in fork mode wants: mostly that of another instance, which is not to be stopped. */
+function shareHint({ spec, siblings }: ManagedInstance): string | null {
+  const served = siblings().some(({ instance }) => instance.state.kind === 'online');
+  if (spec.mode !== 'fork' || !served) return null;
+  const own = '--increment-var PORT gives each a PORT of its own';
+  const share = 'instances in fork mode share no port';
+  if (spec.program.runtime !== 'node') return `${share}: ${own}`;
+  return `${share}: delete it and start it with -i ${siblings().length + 1}, as a cluster; or ${own}`;
+}
+
+function explainPort(
+  managed: ManagedInstance,
+  error: AppError | null,
+  ports: Pick<Ports, 'portOwner'>,
+): Omit<Explanation, 'stderr'> | null {
   if (error?.syscall !== 'listen' && error?.syscall !== 'bind') return null;
   const where = error.port === null || error.port < 0 ? (error.address ?? 'its address') : `port ${error.port}`;
   if (error.code === 'EADDRINUSE') {
+    const sibling = managed.siblings().find(({ listens }) => listens.some((at) => at.endsWith(`:${error.port}`)));
+    if (sibling) {
+      return {
+        reason: `${where} is in use by instance ${sibling.slot.id} of this app`,
+        hint: shareHint(managed) ?? IN_USE,
+      };
+    }
     const owner = error.port === null ? null : ports.portOwner(error.port);
-    const reason = `${where} is in use${owner ? ` by ${owner}` : ''}`;
-    return { reason, hint: 'stop what uses it, or let the app listen elsewhere' };
+    return { reason: `${where} is in use${owner ? ` by ${owner}` : ''}`, hint: IN_USE };
   }
   if (error.code === 'EACCES') {
     const hint =
@@ -74,9 +99,13 @@ function explainPort(error: AppError | null, ports: Pick<Ports, 'portOwner'>): O
   return null;
 }
 
-function explainText(uncaught: AppError | null, stderr: string): Omit<Explanation, 'stderr'> | null {
+function explainText(
+  managed: ManagedInstance,
+  uncaught: AppError | null,
+  stderr: string,
+): Omit<Explanation, 'stderr'> | null {
   if (uncaught === null && /EADDRINUSE|address already in use/i.test(stderr)) {
-    return { reason: 'its port is in use', hint: 'stop what uses it, or let the app listen elsewhere' };
+    return { reason: 'its port is in use', hint: shareHint(managed) ?? IN_USE };
   }
   if (/ERR_UNKNOWN_FILE_EXTENSION.*\.(ts|mts|cts)|Unknown file extension "\.[mc]?ts"/s.test(stderr)) {
     const hint = 'use Node.js 22.18 or later, or a loader such as --node-args "--import tsx"';

@@ -226,7 +226,14 @@ export class ManagedApp {
     const onIll = (illness: Illness): void => {
       if (this.#places.get(slot.id)?.current === instance) this.#onIll(slot.id, illness);
     };
-    const instance = new ManagedInstance(this.#ports, { spec, slot, generation: this.#generation, onIll, ...more });
+    const instance = new ManagedInstance(this.#ports, {
+      spec,
+      slot,
+      generation: this.#generation,
+      siblings: () => this.ids.filter((id) => id !== slot.id).map((id) => this.current(id)),
+      onIll,
+      ...more,
+    });
     let lastExit: LastExit | null = null;
     instance.watch(() => {
       const place = this.#places.get(slot.id);

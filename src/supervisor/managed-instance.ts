@@ -33,6 +33,8 @@ export interface ManagedInstanceOptions {
   readonly before?: readonly Address[];
   /** Its siblings do. */
   readonly mustListen?: boolean;
+  /** The other instances of its app. */
+  readonly siblings?: () => readonly ManagedInstance[];
   /** Called at each sign that it is not well. */
   readonly onIll?: (illness: Illness) => void;
 }
@@ -60,6 +62,7 @@ const NO_WORDS: LastWords = { uncaught: null, stderr: [] };
 export class ManagedInstance {
   readonly slot: Slot;
   readonly generation: number;
+  readonly siblings: () => readonly ManagedInstance[];
   readonly #ports: Ports;
   readonly #watchers = new Set<() => void>();
   readonly #timers = new Map<Timer, () => void>();
@@ -94,6 +97,7 @@ export class ManagedInstance {
   constructor(ports: Ports, options: ManagedInstanceOptions) {
     const { spec, slot, generation, trial = false, restarts = 0, onIll = () => {} } = options;
     const { before = [], mustListen = before.length > 0 } = options;
+    this.siblings = options.siblings ?? (() => []);
     this.#before = before;
     this.#mustListen = mustListen;
     this.#onIll = onIll;

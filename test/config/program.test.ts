@@ -252,6 +252,20 @@ describe('a cluster', () => {
         );
   });
 
+  test('nor of one that runs the script in a process of its own', (t) => {
+    const machine = new Machine(t, ['node', 'npm', 'tsx']);
+    machine.file('app.ts');
+    const refused = (options: AppOptions) => () => machine.resolve(options, 'if-node');
+    const message = (program: string) => `cluster mode needs a Node.js script: ${program} only starts another program`;
+    assert.throws(refused({ script: 'npm start' }), { code: 'NOT_CLUSTERABLE', message: message('npm') });
+    assert.throws(refused({ script: 'tsx app.ts' }), { message: message('tsx') });
+    assert.throws(refused({ script: 'app.ts', interpreter: 'tsx' }), {
+      message: message('tsx'),
+      hint: 'leave it out, and load it into the workers with --node-args "--import tsx"; in fork mode, without -i, it works',
+    });
+    assert.notEqual(machine.resolve({ script: 'app.ts', interpreter: 'tsx' }).exec, '');
+  });
+
   test('such a program runs as it is in fork mode', (t) => {
     const machine = new Machine(t, ['node', 'npm']);
     const { exec, runtime } = machine.resolve({ script: 'npm', args: ['start'] });

@@ -52,6 +52,34 @@ async function explained({
 const GIVEN_UP = /\(the run ended before 1000 ms of uptime, with code 1\)$/;
 
 describe('a port that is in use', () => {
+  for (const [program, hint] of [
+    [
+      {},
+      'instances in fork mode share no port: delete it and start it with -i 2, as a cluster; or --increment-var PORT',
+    ],
+    [{ runtime: 'other' }, 'instances in fork mode share no port: --increment-var PORT'],
+  ] as const)
+    test(`by another instance of the app is never told to be stopped: ${JSON.stringify(program)}`, async () => {
+      const it = new Supervised(appSpec({ instances: 2, program, restart: { maxRestarts: 1 } }));
+      await it.run('start', [0]);
+      it.launcher.script = {
+        obeys: true,
+        run: (process) => {
+          if (!('runtime' in program)) process.emit({ kind: 'uncaught', error: listenError });
+          else it.ports.logs.captures.at(-1)?.write('OSError: [Errno 98] Address already in use');
+          process.exit(1);
+        },
+      };
+      await it.clock.advance(1000);
+      const [outcome] = await it.run('start', [1]);
+      assert.match(
+        outcome?.reason ?? '',
+        'runtime' in program ? /^its port is in use/ : /^port 3000 is in use by instance 0 of this app/,
+      );
+      assert.ok(outcome?.hint?.startsWith(hint), outcome?.hint ?? '');
+      assert.doesNotMatch(outcome?.hint ?? '', /stop/);
+    });
+
   test('is told with its owner', async () => {
     const { reason, hint } = await explained({ uncaught: {} });
     assert.match(reason ?? '', /^port 3000 is in use by nginx \(pid 812\) /);

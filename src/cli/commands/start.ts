@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { resolveApp } from '../../config/resolve-app.ts';
+import { startHints } from '../../config/start-hints.ts';
 import type { AppSpec } from '../../domain/app-spec.ts';
 import { UpkeepError } from '../../protocol/errors.ts';
 import type { Outcome } from '../../protocol/messages.ts';
@@ -63,6 +64,7 @@ export const start: Run = async (context, given, options) => {
       )),
     );
   }
+  for (const hint of [...fromFlags, ...fromFiles].flatMap(startHints)) context.out.note(hint);
   for (const { name } of [...fromFlags, ...fromFiles].filter(({ autostart }) => !autostart)) {
     if (!outcomes.some((outcome) => outcome.name === name)) context.out.note(`${name} is registered, and not started`);
   }
