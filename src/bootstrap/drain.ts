@@ -13,6 +13,8 @@ import { type Connections, type HttpSocket, isHttp } from './connections.ts';
  */
 
 const LOOK_MS = 20;
+/** As long as the last one that moved has done so within this time, others may follow. */
+const MOVING_MS = 2000;
 /** An HTTP/2 client that answers no ping is told after this long which stream was its last. */
 const GOAWAY_MS = 5000;
 /** Between two streams that are told to go, or less where they are many. */
@@ -36,6 +38,8 @@ export interface Mover {
   readonly moveIdle: (sockets: readonly HttpSocket[], arrived: () => void) => void;
   /** How many are on their way. */
   readonly moving: () => number;
+  /** How many have arrived. */
+  readonly moved: () => number;
 }
 
 export class Drain {
@@ -54,6 +58,7 @@ export class Drain {
   #expectedAt = this.#startedAt;
   #timer: NodeJS.Timeout | null = null;
   #saidOnlyStreams = false;
+  #moved = 0;
   #done = false;
 
   constructor(connections: Connections, order: DrainOrder, appHasSay: boolean, mover: Mover, events: DrainEvents) {
@@ -102,6 +107,9 @@ export class Drain {
     // The process stood still: requests may be waiting that it has not read.
     if (now - this.#expectedAt > LOOK_MS * 5) this.#lingerUntil = Math.max(this.#lingerUntil, now + LOOK_MS * 10);
     this.#expectedAt = now + LOOK_MS;
+    // Where there are thousands, or the machine has much to do, they take their time.
+    if (this.#mover.moved() > this.#moved) this.#lingerUntil = Math.max(this.#lingerUntil, now + MOVING_MS);
+    this.#moved = this.#mover.moved();
     if (now > this.#lingerUntil) this.#closeIdle();
     this.#tellSessions(now);
     const streams = this.#connections.webSockets.size + this.#connections.eventStreams().length;

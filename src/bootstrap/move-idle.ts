@@ -52,11 +52,15 @@ export interface Idle {
 
 /** An HTTP server ends an idle connection this much later than it tells its clients; newer versions of Node tell. */
 const BUFFER_MS = 1000;
+/** One that the app keeps for itself may be let go of later, but not every moment. */
+const LOOK_AGAIN_MS = 250;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Of a socket's own keys, those that Node adds when they are first needed. */
 const ADDED_BY_USE: ReadonlySet<PropertyKey> = new Set(['_httpMessage', 'timeout', '_peername', '_sockname']);
 const CALLBACKS = ['MessageBegin', 'Headers', 'HeadersComplete', 'Body', 'MessageComplete', 'Execute', 'Timeout'];
 
+/** When those that are the app's own are looked at again: with thousands of them, a look takes its time. */
+const lookAgainAt = new WeakMap<Socket, number>();
 /** What had been read of those that were brought in: until more comes, nothing was asked here. */
 const readBefore = new WeakMap<Socket, number>();
 
@@ -143,7 +147,12 @@ function mayMove(socket: Inner, server: HttpServer, atRest: boolean): Moves | nu
   if (socket._httpMessage || parser.incoming || socket.writableLength > 0 || handle.writeQueueSize !== 0) return null;
   const { bytesRead } = handle;
   const moves = atRest ? 'idle' : bytesRead === 0 ? 'fresh' : null;
-  if (moves === null || !isUntouched(socket)) return null;
+  const now = performance.now();
+  if (moves === null || now < (lookAgainAt.get(socket) ?? 0)) return null;
+  if (!isUntouched(socket)) {
+    lookAgainAt.set(socket, now + LOOK_AGAIN_MS);
+    return null;
+  }
   const asked = moves === 'idle' && readBefore.get(socket) !== bytesRead;
   const limitMs = (asked ? keepAliveMs(server) : 0) || server.timeout || 0;
   return (socket.timeout ?? 0) === limitMs ? moves : null;

@@ -122,6 +122,7 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
   /** Those that nobody has taken yet. */
   const kept = new WeakMap<Socket, { readonly refusals: number; readonly until: number }>();
   let allMoved = (): void => {};
+  let movedCount = 0;
   const indexes = new Map<string, Set<number>>();
   const lock = new Int32Array(new SharedArrayBuffer(4));
   let nextRequest = 1;
@@ -314,6 +315,7 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
       if (socket) kept.set(socket, { refusals, until: performance.now() + OFFER_AGAIN_MS * 2 ** refusals });
     } else {
       client.close();
+      if (moves !== null) movedCount++;
     }
     if (moves !== null && moving() === 0) allMoved();
   }
@@ -387,6 +389,7 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
     stopListening,
     moveIdle,
     moving,
+    moved: () => movedCount,
     alone: () => {
       for (const entry of shared.values()) {
         entry.limit = Number.POSITIVE_INFINITY;
