@@ -1,6 +1,7 @@
-import { connect, type Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { bind, nameOf, type RawHandle } from './raw-handle.ts';
 
+const LOOPBACK = '127.0.0.1';
 const PAIR_MS = 5000;
 const BACKLOG = 64;
 
@@ -13,29 +14,30 @@ export interface Pair {
 /** Makes connections over the loopback address. */
 export class LoopbackPairs {
   #listening: { readonly handle: RawHandle; readonly port: number } | null = null;
-  /** The two ends of a connection may come in either order: by the port of the near one. */
+  /** By the port of the near end. */
   readonly #expected = new Map<number, (far: RawHandle) => void>();
-  readonly #arrived = new Map<number, RawHandle>();
 
   connect(): Promise<Pair> {
     const { port } = (this.#listening ??= this.#listen());
+    // Bound first, so that its port is known before the far end comes.
+    const handle = bindHere();
+    const ownPort = Number(nameOf(handle)['port']);
+    const near = new Socket({ handle, manualStart: true } as ConstructorParameters<typeof Socket>[0]);
     return new Promise((resolve, reject) => {
-      const near = connect(port, '127.0.0.1');
       const fail = (error: Error): void => {
         clearTimeout(timer);
-        if (near.localPort !== undefined) this.#expected.delete(near.localPort);
+        this.#expected.delete(ownPort);
         near.destroy();
         reject(error);
       };
       const timer = setTimeout(() => fail(new Error(`no connection within ${PAIR_MS} ms`)), PAIR_MS);
       near.once('error', fail);
-      near.once('connect', () => {
-        this.#expect(near.localPort ?? 0, (far) => {
-          clearTimeout(timer);
-          near.off('error', fail);
-          resolve({ near, far });
-        });
+      this.#expected.set(ownPort, (far) => {
+        clearTimeout(timer);
+        near.off('error', fail);
+        resolve({ near, far });
       });
+      near.connect(port, LOOPBACK);
     });
   }
 
@@ -45,32 +47,26 @@ export class LoopbackPairs {
     this.#listening = null;
   }
 
-  #expect(port: number, then: (far: RawHandle) => void): void {
-    const arrived = this.#arrived.get(port);
-    if (!arrived) return void this.#expected.set(port, then);
-    this.#arrived.delete(port);
-    then(arrived);
-  }
-
   #listen(): { handle: RawHandle; port: number } {
-    const handle = bind({ address: '127.0.0.1', port: 0, addressType: 4, flags: 0 });
-    if (typeof handle === 'number') throw new Error(`cannot listen on the loopback address: error ${handle}`);
+    const handle = bindHere();
     handle.onconnection = (status, far) => {
       if (status !== 0 || !far) return;
       const name: Record<string, unknown> = {};
       far.getpeername?.(name);
       const port = Number(name['port']);
-      const then = this.#expected.get(port);
+      // Any local user may connect: from another address, a port can be the same.
+      const then = name['address'] === LOOPBACK ? this.#expected.get(port) : undefined;
+      if (!then) return far.close();
       this.#expected.delete(port);
-      if (then) return then(far);
-      this.#arrived.set(port, far);
-      setTimeout(() => {
-        if (this.#arrived.get(port) !== far) return;
-        this.#arrived.delete(port);
-        far.close();
-      }, PAIR_MS).unref();
+      then(far);
     };
     handle.listen(BACKLOG);
     return { handle, port: Number(nameOf(handle)['port']) };
   }
+}
+
+function bindHere(): RawHandle {
+  const handle = bind({ address: LOOPBACK, port: 0, addressType: 4, flags: 0 });
+  if (typeof handle === 'number') throw new Error(`cannot bind the loopback address: error ${handle}`);
+  return handle;
 }

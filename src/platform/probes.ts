@@ -8,6 +8,8 @@ import { asUser } from './as-user.ts';
 
 /** Of what a command prints, no more than this is kept: its last line is the reason. */
 const OUTPUT_BYTES = 2048;
+/** What a command has printed is read within this time of its end; what it has left behind may hold its output open. */
+const LAST_OUTPUT_MS = 200;
 
 /** Puts questions to instances from outside. A question without an answer in time is answered by that. */
 export const prober: Prober = {
@@ -103,20 +105,29 @@ function askCommand(command: string, { spec, env }: ProbeTarget, ending: AbortSi
       output = (output + text).slice(-OUTPUT_BYTES);
     });
   }
-  ending.addEventListener('abort', () => {
-    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const killGroup = (): void => {
     try {
-      process.kill(-child.pid, 'SIGKILL');
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
     } catch {
-      // It has just ended.
+      // Nothing of it is left.
     }
+  };
+  ending.addEventListener('abort', () => {
+    if (child.exitCode === null && child.signalCode === null) killGroup();
+    for (const stream of [child.stdout, child.stderr]) stream.destroy();
   });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code, signal) => {
-      const last = output.trimEnd().split('\n').at(-1) ?? '';
-      const how = signal === null ? `code ${code}` : `signal ${signal}`;
-      resolve(code === 0 ? null : `${how}${last && `, ${last}`}`);
+    child.once('exit', (code, signal) => {
+      killGroup();
+      const answer = (): void => {
+        clearTimeout(timer);
+        const last = output.trimEnd().split('\n').at(-1) ?? '';
+        const how = signal === null ? `code ${code}` : `signal ${signal}`;
+        resolve(code === 0 ? null : `${how}${last && `, ${last}`}`);
+      };
+      const timer = setTimeout(answer, LAST_OUTPUT_MS);
+      child.once('close', answer);
     });
   });
 }

@@ -131,6 +131,7 @@ export class SharedSockets {
     switch (message.kind) {
       case 'open-socket':
         if (this.#awaited.size === 0) return this.#open(worker, message);
+        if (this.#postponed.length >= MOST_LISTENERS) return refuse(worker, message.request);
         // The address may be that of a socket that another one brings.
         this.#postponed.push(() => this.#open(worker, message));
         return;
@@ -394,6 +395,19 @@ export class SharedSockets {
 function bestSlot(members: readonly Member[], client: string): number | null {
   const slots = members.map(({ worker }) => worker.slot);
   return slots.length === 0 ? null : slots.reduce((a, b) => (weigh(client, a) > weigh(client, b) ? a : b));
+}
+
+function refuse(worker: SocketWorker, request: number): void {
+  const none = {
+    socket: '',
+    accepts: 'worker',
+    shares: false,
+    hold: false,
+    sockname: {},
+    spare: null,
+    mark: null,
+  } as const;
+  worker.send({ kind: 'socket', request, errno: EMFILE, ...none });
 }
 
 /** What waits in the queue of a socket that nobody accepts from any more is accepted by another worker. */

@@ -132,6 +132,24 @@ test('what an app says cannot command the terminal', async (t) => {
   assert.match(outputs[0]?.stderr ?? '', /title.*\\u001b\[2J.*red.*over/);
 });
 
+test('nor can the folder it is in, its arguments, or the title of what has its port', async (t) => {
+  const box = await sandbox(t);
+  // As a line of ours would look.
+  const folder = `in ${ESC}[2J\n    status           online`;
+  const script = box.write(
+    `${folder}/app.js`,
+    `process.title = ${JSON.stringify(EVIL)}; require('node:http').createServer().listen(process.env.PORT);`,
+  );
+  await box.ok('start', script, '--name', 'first', '--', EVIL);
+  const outputs = [
+    await box.fails('start', script, '--name', 'second', '--max-restarts', '1', '--cwd', dirname(script)),
+  ];
+  outputs.push(await box.ok('describe', 'all'), await box.ok('list'));
+  for (const { stdout, stderr } of outputs) assert.doesNotMatch(stdout + stderr, COMMANDS);
+  assert.doesNotMatch(outputs[1]?.stdout ?? '', /^ {4}status +online.app\.js/m);
+  assert.doesNotMatch(readFileSync(join(box.home, 'daemon.log'), 'utf8'), COMMANDS);
+});
+
 test('what an app has logged cannot either, colours excepted', async (t) => {
   if (spawnSync('script', ['-qec', 'true', '/dev/null']).status !== 0)
     return t.skip('there is no terminal to be had here');
