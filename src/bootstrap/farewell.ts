@@ -34,12 +34,16 @@ export function bidFarewell({ signal, messageMs, takesMessages, wantSignal, letG
   });
 }
 
-interface Inside {
-  readonly _getActiveHandles?: () => readonly ({ readonly bytesWritten?: number } | null)[];
+interface Handle {
+  readonly fd?: number;
+  readonly bytesWritten?: number;
 }
 
-/** Changes when the app begins or closes something, or writes to a socket. */
+/** Changes when the app begins or closes something, or writes to a socket; not by what it logs. */
 function activity(): string {
-  const handles = (process as Inside)._getActiveHandles?.() ?? [];
-  return JSON.stringify([process.getActiveResourcesInfo(), handles.map((handle) => handle?.bytesWritten ?? 0)]);
+  const { _getActiveHandles: list } = process as { readonly _getActiveHandles?: () => readonly (Handle | null)[] };
+  const written = (list?.call(process) ?? [])
+    .filter((handle) => handle?.fd !== 1 && handle?.fd !== 2)
+    .map((handle) => handle?.bytesWritten ?? 0);
+  return JSON.stringify([process.getActiveResourcesInfo().filter((name) => name !== 'PipeWrap'), written]);
 }
