@@ -66,7 +66,9 @@ export async function main(run: (argv: readonly string[], context: Context) => P
       return (home ??= ownHome());
     },
     env: process.env,
-    cwd: process.cwd(),
+    get cwd(): string {
+      return ownFolder();
+    },
     cpus: () => process.getBuiltinModule('node:os').availableParallelism(),
     execPath: process.execPath,
     program: join(__dirname, 'upkeep.cjs'),
@@ -103,6 +105,18 @@ export async function main(run: (argv: readonly string[], context: Context) => P
   session.close();
   // At once: all is written, and what Node does at an end of its own takes milliseconds.
   process.exit(process.exitCode ?? code);
+}
+
+/** @throws UpkeepError where it was removed. */
+function ownFolder(): string {
+  try {
+    return process.cwd();
+  } catch (cause) {
+    throw new UpkeepError('CONFIG_INVALID', 'the folder that this command was called in is not there any more', {
+      hint: '`cd` to one that is',
+      cause,
+    });
+  }
 }
 
 function writeError(text: string): void {

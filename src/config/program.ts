@@ -61,6 +61,7 @@ export function resolveProgram(options: AppOptions, context: ProgramContext): Pr
       throw new UpkeepError('SCRIPT_NOT_FOUND', `${script} is not executable`, {
         hint: `chmod +x ${script}, or name an --interpreter`,
       });
+    requireShebang(script, context);
     return { script, exec: script, runtime: 'other', interpreterArgs, args, cwd, release: null };
   }
   const exec = findInterpreter(interpreter, context);
@@ -127,7 +128,7 @@ function chooseInterpreter(script: string, given: string | undefined): { name: s
   if (known !== undefined) return { name: known, wrapper };
   if (shebang !== null && isNode(shebang)) return { name: 'node', wrapper };
   // As pm2 does: a text of no known kind is taken for a Node.js script.
-  return { name: isExecutable(script) ? null : 'node', wrapper };
+  return { name: isExecutable(script) || readHead(script).includes('\0') ? null : 'node', wrapper };
 }
 
 function findInterpreter(name: string, { cwd, env, execPath }: ProgramContext): string {
@@ -165,16 +166,37 @@ function isExecutable(path: string): boolean {
 
 /** @returns the program that the first line names, without folders and `env`. */
 function readShebang(script: string): string | null {
+  const { path = '', ofEnv } = /^#!\s*(?<path>\S+)(?:\s+(?:-S\s+)?(?<ofEnv>\S+))?/.exec(readHead(script))?.groups ?? {};
+  if (path === '') return null;
+  return basename(path) === 'env' ? (ofEnv ?? null) : basename(path);
+}
+
+/** @throws UpkeepError INTERPRETER_NOT_FOUND for a script whose first line names a program that is not there. */
+function requireShebang(script: string, { env }: ProgramContext): void {
+  const [line = ''] = readHead(script).split('\n');
+  const { path = '', ofEnv } =
+    /^#![ \t]*(?<path>\/[^ \t]*)(?:[ \t]+(?<ofEnv>\w[\w.+-]*\r?)$)?/.exec(line)?.groups ?? {};
+  if (path === '') return;
+  const word = basename(path) === 'env' ? ofEnv : undefined;
+  const isThere = statOf(path) !== null && (word === undefined || lookUp(word, env['PATH']) !== null);
+  if (isThere) return;
+  const named = word ?? path;
+  const hint = named.endsWith('\r')
+    ? 'its lines end with CR LF: convert them to LF'
+    : 'install it, or name an --interpreter';
+  const message = `${script} cannot be run: its first line names ${JSON.stringify(named)}, which is not there`;
+  throw new UpkeepError('INTERPRETER_NOT_FOUND', message, { hint });
+}
+
+/** The beginning of a file, enough to tell what it is. */
+function readHead(script: string): string {
   const head = Buffer.alloc(256);
   let fd: number | null = null;
   try {
     fd = openSync(script, 'r');
-    const bytes = readSync(fd, head, 0, head.length, 0);
-    const match = /^#!\s*(\S+)(?:\s+(?:-S\s+)?(\S+))?/.exec(head.toString('utf8', 0, bytes));
-    if (!match?.[1]) return null;
-    return basename(match[1]) === 'env' ? (match[2] ?? null) : basename(match[1]);
+    return head.toString('utf8', 0, readSync(fd, head, 0, head.length, 0));
   } catch {
-    return null;
+    return '';
   } finally {
     if (fd !== null) closeSync(fd);
   }

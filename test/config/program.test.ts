@@ -293,3 +293,20 @@ describe('defaultName', () => {
   ] as const)
     test(`${script} is named ${name}`, () => assert.equal(defaultName(script), name));
 });
+
+test('what a first line names must be there, and a compiled program be executable', (t) => {
+  const folder = tempFolder(t);
+  const resolved = (text: string, mode: number) => {
+    const script = join(folder, 'program');
+    writeFileSync(script, text);
+    chmodSync(script, mode);
+    const context = { cwd: folder, env: { PATH: '/usr/bin:/bin' }, execPath: process.execPath, cluster: 'no' } as const;
+    return resolveProgram({ script }, context);
+  };
+  assert.throws(() => resolved('#!/none/bash\n', 0o755), /first line names "\/none\/bash", which is not there/);
+  assert.throws(() => resolved('#!/bin/sh\r\n', 0o755), { hint: 'its lines end with CR LF: convert them to LF' });
+  assert.throws(() => resolved('#!/usr/bin/env nonesuch\n', 0o755), /names "nonesuch"/);
+  assert.throws(() => resolved('\x7fELF\0\0', 0o644), /program is not executable/);
+  for (const line of ['#!/usr/bin/env sh', '#!/usr/bin/env -S sh -e', '#!/bin/sh -e', '#! /bin/sh', ':'])
+    assert.equal(resolved(`${line}\n`, 0o755).runtime, 'other');
+});

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fixture, NODE, type Sandbox, sandbox } from './harness.ts';
 import { until } from './until.ts';
@@ -259,3 +259,14 @@ async function occupiedPort(t: TestContext): Promise<number> {
   t.after(() => server.close());
   return (server.address() as AddressInfo).port;
 }
+
+test('a folder that was removed under the shell', async (t) => {
+  const box = await sandbox(t);
+  const gone = box.write('gone/file', '');
+  const script = `cd ${dirname(gone)}; rm -r ${dirname(gone)}; exec ${NODE} ${join(process.cwd(), 'dist', 'upkeep.cjs')}`;
+  const inGone = (command: string) =>
+    spawnSync('sh', ['-c', `${script} ${command}`], { cwd: box.cwd, env: box.env, encoding: 'utf8' });
+  const { status, stderr } = inGone(`start ${fixture('idles.js')}`);
+  assert.equal(status, 1, stderr);
+  causeAndNextStep(stderr, /the folder that this command was called in is not there/, /cd/);
+});
