@@ -267,6 +267,6 @@ test('a folder that was removed under the shell', async (t) => {
   const inGone = (command: string) =>
     spawnSync('sh', ['-c', `${script} ${command}`], { cwd: box.cwd, env: box.env, encoding: 'utf8' });
   const { status, stderr } = inGone(`start ${fixture('idles.js')}`);
-  assert.equal(status, 1, stderr);
+  assert.equal(status, 2, stderr);
   causeAndNextStep(stderr, /the folder that this command was called in is not there/, /cd/);
 });
