@@ -19,6 +19,7 @@ import { watchAnswers } from './answers.ts';
 import { Connections } from './connections.ts';
 import { Drain } from './drain.ts';
 import { bidFarewell } from './farewell.ts';
+import { openInspector } from './inspector.ts';
 import { keepLastWords } from './last-words.ts';
 import { Listens } from './listens.ts';
 import * as own from './own.ts';
@@ -90,6 +91,7 @@ function install(sendNow: NonNullable<typeof own.send>): void {
     if (adopted) send({ kind: 'exiting', code });
   });
   const sockets = isWorker ? shareSockets(send) : null;
+  const closeInspector = openInspector();
   const reportMain = (): void => {
     if (!mainEvaluated || mainReported || listens.pending) return;
     mainReported = true;
@@ -150,6 +152,7 @@ function install(sendNow: NonNullable<typeof own.send>): void {
   function shutDown(order: Extract<ToApp, { kind: 'shutdown' }>): void {
     if (asked) return;
     asked = order;
+    closeInspector();
     if (!order.drain || !sockets) return letAppFinish(order);
     sockets.stopListening();
     drain = new Drain(connections, order.drain, hasSay(), sockets, {

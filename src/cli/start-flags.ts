@@ -16,9 +16,7 @@ export const FLAGS = 'options';
 
 /** Flags that are no options of an app. */
 const OF_THE_COMMAND: ReadonlySet<string> = new Set(
-  'force updateEnv env only json silent color pmx automation vizion daemon sourceMapSupport disableSourceMapSupport'.split(
-    ' ',
-  ),
+  'force updateEnv env only json silent color pmx automation vizion daemon disableSourceMapSupport'.split(' '),
 );
 /** Flags such as --no-autorestart: true unless given. */
 const ON_BY_DEFAULT: ReadonlySet<string> = new Set([

@@ -16,6 +16,7 @@ export const SCHEMAS = {
   args: value.words,
   interpreter: value.text,
   interpreter_args: value.words,
+  source_map_support: value.flag,
   exec_mode: anyOf('fork', 'cluster', 'fork_mode', 'cluster_mode'),
   instances: value.instances,
   env: value.env,
@@ -107,7 +108,7 @@ const NOT_YET: readonly string[] =
 
 /** Options of pm2 that mean nothing here, and do no harm. */
 const WITHOUT_MEANING: readonly string[] = (
-  'pmx automation vizion trace disable_trace v8 event_loop_inspector deep_monitoring io source_map_support ' +
+  'pmx automation vizion trace disable_trace v8 event_loop_inspector deep_monitoring io ' +
   'disable_source_map_support windowsHide force kill_retry_time username'
 ).split(' ');
 

@@ -26,6 +26,9 @@ const LOADERS: Readonly<Record<string, string>> = {
   'ts-node-dev': '--require ts-node/register',
 };
 
+/** Has Node.js show places of the sources. */
+const SOURCE_MAPS = '--enable-source-maps';
+
 export interface ProgramContext {
   readonly cwd: string;
   /** The environment in which programs are looked up. */
@@ -65,7 +68,9 @@ export function resolveProgram(options: AppOptions, context: ProgramContext): Pr
     return { script, exec: script, runtime: 'other', interpreterArgs, args, cwd, release: null };
   }
   const exec = findInterpreter(interpreter, context);
-  return { script, exec, runtime: isNode(interpreter) ? 'node' : 'other', interpreterArgs, args, cwd, release: null };
+  if (!isNode(interpreter)) return { script, exec, runtime: 'other', interpreterArgs, args, cwd, release: null };
+  const maps = options.source_map_support === true && !interpreterArgs.includes(SOURCE_MAPS) ? [SOURCE_MAPS] : [];
+  return { script, exec, runtime: 'node', interpreterArgs: [...interpreterArgs, ...maps], args, cwd, release: null };
 }
 
 /** @returns the name that an app gets where none is given. */

@@ -7,6 +7,7 @@ import { isSame } from './adopted-child.ts';
 import { asUser, learnUser, lend, type User } from './as-user.ts';
 import type { AttachServer } from './attach-server.ts';
 import { type BootstrapFile, unlessAway } from './bootstrap-file.ts';
+import { inspectionOf } from './inspect-arguments.ts';
 import { bootstrapArguments } from './node-arguments.ts';
 import { stdioFor, watchReadyFd, withChannel } from './ready-fd.ts';
 import { sendSignal } from './send-signal.ts';
@@ -43,10 +44,11 @@ export function clusterLauncher(bootstrapFor: BootstrapFile, server: AttachServe
       else sockets.closeUnused();
     },
     prepare: learnUser,
-    launch: ({ spec, slot, env, descriptors }, on) => {
+    launch: ({ spec, slot, env: givenEnv, descriptors }, on) => {
       if (closing) clearTimeout(closing);
       balance = spec.balance;
-      const { script, args, cwd, interpreterArgs } = programToRun(spec);
+      const { script, args, cwd, interpreterArgs: given } = programToRun(spec);
+      const { interpreterArgs, env, port } = inspectionOf({ interpreterArgs: given, env: givenEnv }, slot.index);
       const program = { exec: process.execPath, script, cwd };
       requireInterpreter(program);
       const bootstrap = bootstrapFor(spec);
@@ -61,6 +63,8 @@ export function clusterLauncher(bootstrapFor: BootstrapFile, server: AttachServe
         cwd,
         stdio: [...stdio],
         serialization: 'json',
+        // Else Node counts on with each worker that it starts.
+        inspectPort: port,
         // Else those of the worker before are kept.
         ...({ uid: undefined, gid: undefined, ...ids } as { uid?: number; gid?: number }),
       });

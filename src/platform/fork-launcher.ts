@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { type AppSpec, programToRun } from '../domain/app-spec.ts';
+import { type AppSpec, type ProgramSpec, programToRun } from '../domain/app-spec.ts';
 import type { AttachPoint } from '../protocol/ipc.ts';
-import type { Launcher, LaunchRequest } from '../supervisor/ports.ts';
+import type { Launcher } from '../supervisor/ports.ts';
 import { asUser, learnUser, lend } from './as-user.ts';
 import type { AttachServer } from './attach-server.ts';
 import { type BootstrapFile, unlessAway } from './bootstrap-file.ts';
+import { inspectionOf } from './inspect-arguments.ts';
 import { bootstrapArguments } from './node-arguments.ts';
 import { stdioFor, watchReadyFd, withChannel, withFarChannel } from './ready-fd.ts';
 import { requireInterpreter } from './spawn-problem.ts';
@@ -23,12 +24,18 @@ export function forkLauncher(bootstrapFor: BootstrapFile, server: AttachServer, 
   return {
     prepare: learnUser,
     launch: (request, on) => {
-      const { spec, env, descriptors } = request;
+      const { spec, slot, descriptors } = request;
       const program = programToRun(spec);
       const node = program.runtime === 'node';
+      const given = { interpreterArgs: program.interpreterArgs, env: request.env };
+      const { interpreterArgs, env } = node ? inspectionOf(given, slot.index) : given;
       requireInterpreter(program);
       const bootstrap = node ? bootstrapFor(spec) : null;
-      const { file, args, ids } = asUser(spec, program.exec, commandArguments(request, bootstrap));
+      const { file, args, ids } = asUser(
+        spec,
+        program.exec,
+        commandArguments({ ...program, interpreterArgs }, env, bootstrap),
+      );
       lend(spec, descriptors);
       const own = stdioFor(spec, descriptors);
       const { list: stdio, door } = node ? withChannel(own, server) : { list: withFarChannel(own), door: null };
@@ -56,8 +63,11 @@ export function forkLauncher(bootstrapFor: BootstrapFile, server: AttachServer, 
   };
 }
 
-function commandArguments({ spec, env }: LaunchRequest, bootstrap: string | null): string[] {
-  const { exec, script, interpreterArgs, args } = programToRun(spec);
+function commandArguments(
+  { exec, script, interpreterArgs, args }: ProgramSpec,
+  env: Readonly<Record<string, string>>,
+  bootstrap: string | null,
+): string[] {
   const preload = bootstrap === null ? [] : bootstrapArguments(bootstrap, interpreterArgs, env);
   return [...interpreterArgs, ...preload, ...(script === exec ? [] : [script]), ...args];
 }

@@ -207,3 +207,6 @@ export interface IpcEnvelope<Body> {
  */
 export const IMPORTS_EVENT = 'upkeep:imports';
 export const IMPORTS_URL = `data:text/javascript,process.emit("${IMPORTS_EVENT}")`;
+
+/** The bootstrap opens the inspector where this variable is set, and takes it away. */
+export const INSPECT_VARIABLE = 'UPKEEP_INSPECT';
