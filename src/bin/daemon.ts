@@ -3,9 +3,9 @@
  * `daemon.cjs HOME kept LAUNCHER`, or `kept-until-sigterm` where that has no other signal to stop with (docs/boot.md).
  */
 import { spawn } from 'node:child_process';
-import { existsSync, openSync, readdirSync, readlinkSync, realpathSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readlinkSync, realpathSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { connectPeer } from '../client/connect.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Daemon } from '../daemon/daemon.ts';
 import { Dump } from '../daemon/dump.ts';
 import { openState } from '../daemon/open-state.ts';
@@ -20,13 +20,21 @@ import { leaveCgroup } from '../platform/cgroups.ts';
 import { systemClock } from '../platform/clock.ts';
 import { closeInherited } from '../platform/inherited-descriptors.ts';
 import { acquireLock, lockHolder } from '../platform/lock.ts';
+import { keepOwnFiles } from '../platform/own-files.ts';
 import { readProcesses } from '../platform/process-table.ts';
-import { makeHome, resolveHome, SHARED_SUPERVISOR, supervisorLedger, supervisorSocket } from '../protocol/home.ts';
+import { sendSignal } from '../platform/send-signal.ts';
+import { type Home, makeHome, resolveHome, SHARED_SUPERVISOR } from '../protocol/home.ts';
+import { readMarks } from '../protocol/marks.ts';
+import { removeQuietly } from '../protocol/remove-quietly.ts';
 import { SMALL_HEAP } from '../protocol/small-heap.ts';
 import { removeStatus, STATUS_EVERY_MS, writeStatus } from '../protocol/status-file.ts';
 import { VERSION } from '../protocol/version.ts';
+import { findSupervisors, MADE_AGAIN_MS } from './find-supervisors.ts';
 import { standBy } from './stand-by.ts';
 
+/** One that was started to end everything is told so within this time. */
+const UNTIL_ENDED_MS = 10_000;
+const AGAIN_MS = 50;
 const TRIM_EVERY_MS = 60_000;
 /** Of the daemon's own log; as much again is kept in `daemon.log.1`. */
 const MOST_LOG_BYTES = 10 * 1024 * 1024;
@@ -40,7 +48,7 @@ async function main(): Promise<void> {
   const changed = makeHome(home);
   process.chdir('/');
   leaveCgroup();
-  const logFd = openSync(home.daemonLog, 'a', 0o600);
+  let logFd = openSync(home.daemonLog, 'a', 0o600);
   const log = (line: string): void => {
     try {
       writeSync(logFd, `${new Date().toISOString()} [${process.pid}] ${line}\n`);
@@ -67,6 +75,9 @@ async function main(): Promise<void> {
     if (holder !== null && holder !== process.pid) process.kill(holder, 'SIGQUIT');
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => onSignal(signal));
+  let lookAtFiles = (): void => {};
+  process.on('SIGUSR2', () => lookAtFiles());
+  await beckon(home);
   while (acquireLock(home.daemonLock) !== null) {
     if (!kept) process.exit(0);
     await standBy(home);
@@ -76,12 +87,7 @@ async function main(): Promise<void> {
   log(`daemon ${VERSION} started, Node.js ${process.version}`);
 
   const ports: DaemonPorts = {
-    supervisorKeys: () => {
-      const keys = readdirSync(home.run).map((entry) => /^supervisor-(\w+)\.(sock|ledger)$/.exec(entry)?.[1]);
-      return [...new Set(keys)].filter((key) => key !== undefined);
-    },
-    hasLeft: (key) => existsSync(supervisorLedger(home, key)),
-    connect: (key, handlers) => connectPeer(supervisorSocket(home, key), handlers),
+    ...findSupervisors(home),
     startSupervisor: (key, exec) => {
       // A cluster needs a primary on the app's own Node.js.
       const node = key === SHARED_SUPERVISOR || exec === '' ? process.execPath : exec;
@@ -96,6 +102,8 @@ async function main(): Promise<void> {
       child.unref();
       return new Promise((resolve, reject) => {
         child.once('error', reject);
+        // Its last words, such as that its disk is read-only.
+        child.once('message', (problem) => reject(new Error(String(problem))));
         // It closes the channel when it listens, or by its death; connecting tells which.
         child.once('disconnect', resolve);
       });
@@ -121,8 +129,7 @@ async function main(): Promise<void> {
   // What the daemon before has left says nothing of what this one finds.
   removeStatus(home);
   const leave = (): void => {
-    rmSync(home.daemonSocket, { force: true });
-    rmSync(home.daemonLock, { force: true });
+    removeQuietly(home.daemonSocket, home.daemonLock);
     removeStatus(home);
     process.exit(0);
   };
@@ -148,8 +155,11 @@ async function main(): Promise<void> {
     const { restored } = await daemon.resurrect();
     if (restored > 0) log(`the list was empty at boot: ${restored} saved apps were taken`);
   };
-  const ready = resume().catch((error: Error) => log(`not all could be resumed: ${error.stack}`));
-  await serveDaemon(daemon, ready, {
+  const begin = (): Promise<void> => resume().catch((error: Error) => log(`not all could be resumed: ${error.stack}`));
+  // One that was started to end everything begins nothing; unless it is not told to.
+  const ready = role === 'ending' ? daemon.adopt() : begin();
+  if (role === 'ending') setTimeout(() => void begin(), UNTIL_ENDED_MS);
+  const listener = await serveDaemon(daemon, ready, {
     socketPath: home.daemonSocket,
     version: VERSION,
     log,
@@ -176,10 +186,38 @@ async function main(): Promise<void> {
       log(`cannot bound this log: ${(error as Error).message}`);
     }
   }, TRIM_EVERY_MS);
-  // As with pm2, for programs that move logs away.
-  process.on('SIGUSR2', () => void daemon.reloadLogs());
+  const makeAgain = async (): Promise<void> => {
+    makeHome(home);
+    const holder = acquireLock(home.daemonLock);
+    if (holder !== null && holder !== process.pid) {
+      log(`process ${holder} is the daemon of this home`);
+      process.exit(0);
+    }
+    const before = logFd;
+    logFd = openSync(home.daemonLog, 'a', 0o600);
+    closeSync(before);
+    await listener.listen();
+    await journal.save(true);
+    daemon.views.publish();
+  };
+  const own = [home.root, home.run, home.logs, home.daemonSocket, home.daemonLock, home.daemonLog];
+  const files = keepOwnFiles(own, () => false, makeAgain, log);
+  lookAtFiles = () => {
+    files.look();
+    // As with pm2, for programs that move logs away.
+    void daemon.reloadLogs();
+  };
   // Tells the command that started this process that the socket is there.
   if (process.send) process.disconnect();
+}
+
+/** A daemon that lives, and whose files are gone, makes them again. */
+async function beckon(home: Home): Promise<void> {
+  const isMissed = (): boolean => lockHolder(home.daemonLock) === null;
+  if (!isMissed()) return;
+  const [daemon] = readMarks(home).daemons;
+  if (daemon === undefined || !sendSignal(daemon, 'SIGUSR2')) return;
+  for (let waitedMs = 0; isMissed() && waitedMs < MADE_AGAIN_MS; waitedMs += AGAIN_MS) await sleep(AGAIN_MS);
 }
 
 function orNull<T>(read: () => T): T | null {

@@ -92,6 +92,10 @@ export async function main(run: (argv: readonly string[], context: Context) => P
       interruptible();
       return session.connectRunning(anyProtocol);
     },
+    connectToEnd: () => {
+      interruptible();
+      return session.connectToEnd();
+    },
     readStatus: () => {
       const status = readStatus(context.home, { wall: Date.now(), elapsed: systemClock.now() });
       tell(status?.problems);

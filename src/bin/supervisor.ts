@@ -3,7 +3,6 @@
  * cluster-mode app, and then this is run by the app's own Node.js, as the primary of its cluster.
  */
 import { execFile, spawn } from 'node:child_process';
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { logStore } from '../logs/capture.ts';
 import { AttachServer } from '../platform/attach-server.ts';
@@ -14,21 +13,26 @@ import { clusterLauncher } from '../platform/cluster-launcher.ts';
 import { forkLauncher } from '../platform/fork-launcher.ts';
 import { closeInherited } from '../platform/inherited-descriptors.ts';
 import { fileLedger } from '../platform/ledger.ts';
-import { acquireLock } from '../platform/lock.ts';
+import { acquireLock, lockHolder } from '../platform/lock.ts';
 import { endHolders } from '../platform/orphans.ts';
+import { keepOwnFiles, type OwnFiles } from '../platform/own-files.ts';
 import { pidFiles } from '../platform/pid-files.ts';
 import { portOwner } from '../platform/port-owner.ts';
 import { prober } from '../platform/probes.ts';
 import { readProcess, readProcesses } from '../platform/process-table.ts';
+import { sendSignal } from '../platform/send-signal.ts';
 import {
   attachDoor,
   attachSocket,
+  makeHome,
   resolveHome,
   SHARED_SUPERVISOR,
   supervisorLedger,
   supervisorLock,
   supervisorSocket,
 } from '../protocol/home.ts';
+import { readMarks } from '../protocol/marks.ts';
+import { removeQuietly } from '../protocol/remove-quietly.ts';
 import { VERSION } from '../protocol/version.ts';
 import { type SupervisorServer, serveSupervisor } from '../supervisor/server.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
@@ -45,6 +49,11 @@ const STACK_MS = 5000;
 closeInherited();
 const [root = '', key = ''] = process.argv.slice(2);
 const home = resolveHome({ UPKEEP_HOME: root });
+// As with pm2, for programs that move logs away; and from a daemon that misses the files of this process.
+process.on('SIGUSR2', () => {
+  supervisor.reopenLogs();
+  files?.look();
+});
 process.title = `upkeep supervisor ${key} ${root}`;
 // Cluster workers would inherit it all; each gets its own environment instead.
 for (const name of Object.keys(process.env)) delete process.env[name];
@@ -53,13 +62,19 @@ leaveCgroup();
 for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
 // A machine that goes down sends it to all.
 process.on('SIGTERM', () => void serving.then((server) => server.terminate()));
-process.on('SIGUSR2', () => supervisor.reopenLogs());
 
-const holder = acquireLock(supervisorLock(home, key));
-if (holder !== null) {
+// A bug, or a disk that is read-only, ends this process; the daemon tries again.
+process.on('uncaughtExceptionMonitor', (error) => process.send?.(error.message));
+const lockPath = supervisorLock(home, key);
+const runsAlready = (holder: number): never => {
   console.error(`supervisor ${key} runs already, as process ${holder}`);
   process.exit(0);
-}
+};
+// One that lives holds the lock, if the lock was not taken away: then it makes it again.
+const other = lockHolder(lockPath) === null ? readMarks(home).supervisors.get(key) : undefined;
+if (other !== undefined && sendSignal(other, 'SIGUSR2')) runsAlready(other);
+const holder = acquireLock(lockPath);
+if (holder !== null) runsAlready(holder);
 
 const complain = (line: string): void =>
   console.error(`${new Date().toISOString()} supervisor ${key} [${process.pid}] ${line}`);
@@ -67,6 +82,8 @@ const bootstrap = bootstrapFile(join(__dirname, 'bootstrap.cjs'), home.run);
 const attachPath = attachSocket(home, key);
 const doorPath = attachDoor(home, key);
 const ledgerPath = supervisorLedger(home, key);
+const ledger = fileLedger(ledgerPath);
+let files: OwnFiles | null = null;
 const attachServer = new AttachServer(attachPath, doorPath);
 const launcher = key === SHARED_SUPERVISOR ? forkLauncher : clusterLauncher;
 let broadcast: (event: string, data: unknown) => void = () => {};
@@ -77,7 +94,7 @@ const supervisor = new Supervisor(
     launcher: launcher(bootstrap, attachServer, { socket: attachPath, ledger: ledgerPath }),
     logs: logStore(home.run, key, endHolders),
     pidFiles: pidFiles(complain),
-    ledger: fileLedger(ledgerPath),
+    ledger,
     complain,
     portOwner: (port) => portOwner(port, root),
     prober,
@@ -117,13 +134,21 @@ async function main(): Promise<SupervisorServer> {
     },
     onTerminating: stopReviving,
     onShutdown: () => {
-      for (const path of [supervisorSocket(home, key), supervisorLock(home, key), attachPath, doorPath])
-        rmSync(path, { force: true, recursive: true });
+      removeQuietly(supervisorSocket(home, key), lockPath, attachPath, doorPath);
       process.exit(0);
     },
     onHandedOver: () => process.exit(0),
   });
   broadcast = server.broadcast;
+  const makeAgain = async (): Promise<void> => {
+    makeHome(home);
+    const holder = acquireLock(lockPath);
+    if (holder !== null && holder !== process.pid) throw new Error(`process ${holder} has its lock`);
+    await server.listenAgain();
+    ledger.renew();
+    supervisor.reopenLogs();
+  };
+  files = keepOwnFiles([home.run, supervisorSocket(home, key), lockPath], () => ledger.isGone, makeAgain, complain);
   // Tells the daemon that started this process that the socket is there.
   if (process.send) process.disconnect();
   return server;

@@ -52,6 +52,8 @@ export interface Context {
   readonly connect: () => Promise<Client>;
   /** null when no daemon runs. One of another protocol knows but a few words. */
   readonly connectRunning: (anyProtocol?: boolean) => Promise<Client | null>;
+  /** Where no daemon runs: to one that ends what has been left, and begins nothing; null where nothing was. */
+  readonly connectToEnd: () => Promise<Client | null>;
   /** What the daemon last wrote of all instances; null where it must be asked. */
   readonly readStatus: () => readonly InstanceView[] | null;
   readonly signal: AbortSignal;

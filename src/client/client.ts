@@ -1,12 +1,21 @@
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { AppSpec } from '../domain/app-spec.ts';
 import { away, shortageHint, shortageOf } from '../domain/shortage.ts';
 import { UpkeepError } from '../protocol/errors.ts';
+import { MAX_ANSWER_BYTES } from '../protocol/framing.ts';
 import { type Home, makeHome } from '../protocol/home.ts';
 import { readLock } from '../protocol/lock-file.ts';
-import { type DaemonMethods, type Hello, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import {
+  type ApplyParams,
+  type DaemonMethods,
+  type Hello,
+  type Outcome,
+  PROTOCOL_VERSION,
+} from '../protocol/messages.ts';
 import type { Peer } from '../protocol/peer.ts';
+import { pieces } from '../protocol/pieces.ts';
 import { SMALL_HEAP } from '../protocol/small-heap.ts';
 import { connectPeer } from './connect.ts';
 
@@ -28,8 +37,6 @@ const OPERATIONS: ReadonlySet<keyof DaemonMethods> = new Set([
   'kill',
   'resurrect',
 ]);
-/** An answer may hold many apps with their environments. */
-const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 
 const NOBODY_THERE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'ECONNRESET']);
 
@@ -58,6 +65,16 @@ export class Client {
       if (!(error instanceof UpkeepError) || error.code !== 'PEER_SILENT') throw error;
       throw silent(this.daemon.pid, error.message);
     }
+  }
+
+  /** However many there are, and whatever their environments. */
+  async apply({ specs, ...params }: ApplyParams): Promise<readonly Outcome[]> {
+    let last: readonly AppSpec[] = [];
+    for (const piece of pieces(specs)) {
+      if (last.length > 0) await this.call('stage', { specs: last });
+      last = piece;
+    }
+    return this.call('apply', { ...params, specs: last });
   }
 
   get closed(): boolean {
@@ -131,15 +148,16 @@ export async function connectRunning(home: Home, anyProtocol = false): Promise<C
 /**
  * Connects to the daemon, and starts one where none runs.
  * @param daemonScript path of daemon.cjs.
+ * @param role `ending` for one that is only to end what there is.
  */
-export async function connectOrStart(home: Home, daemonScript: string): Promise<Client> {
+export async function connectOrStart(home: Home, daemonScript: string, role: '' | 'ending' = ''): Promise<Client> {
   const begun = performance.now();
   for (let waitMs = 0; ; waitMs = Math.min(waitMs * 2 || FIRST_WAIT_MS, LONGEST_WAIT_MS)) {
     const passedMs = performance.now() - begun;
     try {
       const client = await connectRunning(home);
       if (client) return client;
-      await startDaemon(home, daemonScript);
+      await startDaemon(home, daemonScript, role);
     } catch (error) {
       if (!mayPass(error) || passedMs > PASSES_MS) throw error;
     }
@@ -156,15 +174,15 @@ function mayPass(error: unknown): boolean {
 }
 
 /** Resolves when it listens, or has ended: of several that start at once, one stays. */
-async function startDaemon(home: Home, daemonScript: string): Promise<void> {
+async function startDaemon(home: Home, daemonScript: string, role: string): Promise<void> {
   makeHome(home);
   if (!existsSync(daemonScript)) throw notStarted(away(daemonScript));
   // Loaded only here: most commands find a daemon.
   const { spawn } = process.getBuiltinModule('node:child_process');
-  const log = openSync(home.daemonLog, 'a', 0o600);
+  const log = openLog(home);
   let child: ChildProcess;
   try {
-    child = spawn(process.execPath, [...SMALL_HEAP, daemonScript, home.root], {
+    child = spawn(process.execPath, [...SMALL_HEAP, daemonScript, home.root, role], {
       detached: true,
       cwd: '/',
       env: {},
@@ -182,6 +200,14 @@ async function startDaemon(home: Home, daemonScript: string): Promise<void> {
     child.once('message', (problem) => reject(notStarted(new Error(problem as string))));
     child.once('disconnect', () => setTimeout(resolve, child.exitCode === null ? 0 : 50));
   });
+}
+
+function openLog({ daemonLog }: Home): number {
+  try {
+    return openSync(daemonLog, 'a', 0o600);
+  } catch (cause) {
+    throw notStarted(cause as Error);
+  }
 }
 
 function notStarted(cause: Error): UpkeepError {

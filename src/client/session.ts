@@ -1,4 +1,5 @@
 import type { Home } from '../protocol/home.ts';
+import { readMarks } from '../protocol/marks.ts';
 import type { Hello } from '../protocol/messages.ts';
 import type { Client } from './client.ts';
 
@@ -25,6 +26,16 @@ export class Session {
     });
     this.#client = await this.#connecting;
     this.#onDaemon(this.#client.daemon);
+    return this.#client;
+  }
+
+  /** Where no daemon runs, starts one that only ends what there is. @returns null where there is nothing. */
+  async connectToEnd(): Promise<Client | null> {
+    const home = this.#home();
+    const { daemons, supervisors, left, piped } = readMarks(home);
+    if (daemons.length + supervisors.size + left.size + piped.size === 0) return null;
+    const { connectOrStart } = await import('./client.ts');
+    this.#client = await connectOrStart(home, this.#daemonScript, 'ending');
     return this.#client;
   }
 

@@ -64,10 +64,15 @@ export class Daemon {
     await this.#keeper.resume(complete);
   }
 
+  /** Finds what runs, and begins nothing. */
+  async adopt(): Promise<void> {
+    await this.#keeper.adopt();
+  }
+
   async apply({ specs, existing, origin, canaryMs, sparesReload }: ApplyParams): Promise<readonly Outcome[]> {
-    for (const spec of existing === 'error' ? specs : []) {
-      const app = this.#registry.byName(spec.name);
-      const refusal = app && this.#refusals.ofStart(app, spec);
+    for (const spec of specs) {
+      const app = existing === 'error' ? this.#registry.byName(spec.name) : undefined;
+      const refusal = (app && this.#refusals.ofStart(app, spec)) ?? this.#refusals.ofSize(spec);
       if (refusal) throw refusal;
     }
     const twice = specs.find(({ name }, at) => specs.findIndex((spec) => spec.name === name) !== at);
@@ -226,19 +231,33 @@ export class Daemon {
     }
   }
 
-  /** Stops all instances and forgets them. @returns how many processes were stopped. */
+  /**
+   * Stops all instances and forgets them. @returns how many processes were stopped.
+   * @throws UpkeepError SUPERVISOR_LOST that names the apps that may still run; these are not forgotten.
+   */
   async kill(): Promise<number> {
     const apps = this.#registry.apps;
     this.#registry.clear();
-    return this.#wanted.saveAnd(() =>
-      this.#supervisors.shutdownAll((key) => apps.find((app) => app.key === key)?.spec.program.exec ?? ''),
-    );
+    return this.#wanted.saveAnd(async () => {
+      const { stopped, left } = await this.#supervisors.shutdownAll(
+        (key) => apps.find((app) => app.key === key)?.spec.program.exec ?? '',
+      );
+      if (left.size === 0) return stopped;
+      const remaining = apps.filter((app) => left.has(supervisorKeyOf(app)));
+      for (const app of remaining) {
+        this.#registry.restore({ ...app, slots: app.slots.map((slot) => ({ ...slot, wanted: 'down' })) });
+      }
+      await this.#wanted.saveAfterwards();
+      throw notEnded(stopped, remaining, left);
+    });
   }
 
   /** Stops all instances, as when the machine goes down: what was wanted is what the next daemon starts. */
   async shutDown(): Promise<number> {
     await this.#keeper.adopt();
-    return this.#supervisors.shutdownAll((key) => this.#keeper.execOf(key));
+    const { stopped, left } = await this.#supervisors.shutdownAll((key) => this.#keeper.execOf(key));
+    for (const [key, { message }] of left) this.#ports.log(`the apps of supervisor ${key} may still run: ${message}`);
+    return stopped;
   }
 
   async save(force: boolean): Promise<{ apps: number; path: string }> {
@@ -438,4 +457,11 @@ export class Daemon {
 function failedWith({ message, hint }: UpkeepError, { slots, spec }: AppRecord, ids: readonly number[]): Outcome[] {
   const failed = { name: spec.name, ok: false, reason: message, hint, stderr: [], refused: true };
   return slots.filter(({ id }) => ids.includes(id)).map(({ id }) => ({ id, ...failed }));
+}
+
+function notEnded(stopped: number, apps: readonly AppRecord[], left: ReadonlyMap<string, UpkeepError>): UpkeepError {
+  const [[key, cause] = ['', null]] = left;
+  const names = apps.map(({ spec }) => spec.name).join(', ') || `those of supervisor ${key}`;
+  const text = `${names} may still run: ${cause?.message}; of others, ${stopped} processes were stopped`;
+  return new UpkeepError('SUPERVISOR_LOST', text, { cause, hint: cause?.hint ?? null });
 }

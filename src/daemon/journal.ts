@@ -97,9 +97,11 @@ export class Journal {
 
   /**
    * Resolves when a state at least as new as now is on disk. Calls that come while one is written share the next.
+   * @param anew what was there may be gone.
    * @throws UpkeepError STATE_UNSAVED; what is on disk is then as it was.
    */
-  async save(): Promise<void> {
+  async save(anew = false): Promise<void> {
+    if (anew) this.#onDisk = null;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {

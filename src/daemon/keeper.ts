@@ -64,6 +64,8 @@ export class Keeper {
   async resume(complete = true): Promise<void> {
     this.#complete = complete;
     await this.#takeOver(await this.adopt());
+    // Those of apps that nobody knows, and that are gone.
+    await this.supervisors.retireOthers((key) => this.#registry.byKey(key) !== undefined);
     const missing = this.startMissing((id) => !this.supervisors.instance(id));
     // Nobody waits until all that was wanted before a reboot is up.
     await Promise.race([missing, sleep(RESUME_MS, null, { ref: false })]);

@@ -1,4 +1,4 @@
-import type { AppSpec } from '../domain/app-spec.ts';
+import { type AppSpec, MOST_SPEC_BYTES } from '../domain/app-spec.ts';
 import { pidOf } from '../domain/instance.ts';
 import { missingPath } from '../domain/release.ts';
 import { UpkeepError } from '../protocol/errors.ts';
@@ -27,8 +27,18 @@ export class Refusals {
     this.#underWay = underWay;
   }
 
+  /** Of what no system could start, and no supervisor be told of. @returns null for none. */
+  ofSize(spec: AppSpec): UpkeepError | null {
+    const bytes = JSON.stringify(spec).length;
+    if (bytes <= MOST_SPEC_BYTES) return null;
+    const text = `${spec.name} has ${bytes} bytes of options and environment; ${MOST_SPEC_BYTES} are the most`;
+    return new UpkeepError('CONFIG_INVALID', text, { hint: 'keep what is large in a file that the app reads' });
+  }
+
   /** Of a change of an app to a spec. @returns null for none. */
   ofChange(app: AppRecord, spec: AppSpec, { kind, sparesReload = false }: How): UpkeepError | null {
+    const size = this.ofSize(spec);
+    if (size) return size;
     const busy = kind !== 'restart' || sparesReload ? this.whileReloading(app) : null;
     return busy ?? (kind === 'start' ? null : this.#ofMissing(app, spec));
   }

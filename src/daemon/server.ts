@@ -1,11 +1,12 @@
-import { createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { signalName } from '../domain/signal-name.ts';
 import { UpkeepError } from '../protocol/errors.ts';
-import { listenOn } from '../protocol/listener.ts';
+import { Listener } from '../protocol/listener.ts';
 import { type DaemonMethods, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { Peer } from '../protocol/peer.ts';
 import { daemonParams, validate } from '../protocol/schema.ts';
 import type { Daemon } from './daemon.ts';
+import { Staged } from './staged.ts';
 
 export interface DaemonInfo {
   readonly version: string;
@@ -22,13 +23,14 @@ export interface DaemonServerOptions extends DaemonInfo {
 type Handlers = {
   readonly [M in keyof DaemonMethods]: (
     params: DaemonMethods[M]['params'],
+    staged: Staged,
   ) => Promise<DaemonMethods[M]['result']> | DaemonMethods[M]['result'];
 };
 
 /** What is under way is awaited for this long before a daemon makes way for another. */
 const LEAVE_MS = 60_000;
 
-const QUESTIONS: ReadonlySet<string> = new Set(['ping', 'list', 'describe']);
+const QUESTIONS: ReadonlySet<string> = new Set(['ping', 'list', 'describe', 'stage']);
 
 /** What talks to each connection, once the daemon is ready. */
 export function daemonConnections(daemon: Daemon, ready: Promise<void>, options: DaemonInfo): (socket: Socket) => void {
@@ -56,7 +58,11 @@ export function daemonConnections(daemon: Daemon, ready: Promise<void>, options:
       daemon.views.sample();
       return daemon.views.describe(selectors);
     },
-    apply: (params) => daemon.apply(params),
+    stage: ({ specs }, staged) => {
+      staged.add(specs);
+      return {};
+    },
+    apply: (params, staged) => daemon.apply({ ...params, specs: [...staged.take(), ...params.specs] }),
     operate: (params) => daemon.operate(params),
     rollback: ({ selectors, force }) => daemon.rollback(selectors, force),
     scale: ({ selector, change }) => daemon.scale(selector, change),
@@ -90,10 +96,10 @@ export function daemonConnections(daemon: Daemon, ready: Promise<void>, options:
     resurrect: () => daemon.resurrect(),
     cleardump: () => daemon.clearDump(),
   };
-  const answer = async (method: string, params: unknown): Promise<unknown> => {
+  const answer = async (method: string, params: unknown, staged: Staged): Promise<unknown> => {
     if (!isMethod(method)) throw new UpkeepError('METHOD_UNKNOWN', `no such method: ${method.slice(0, 80)}`);
     await ready;
-    const answer = Promise.resolve(call(handlers, method, params));
+    const answer = Promise.resolve(call(handlers, method, params, staged));
     if (QUESTIONS.has(method)) return answer;
     if (method !== 'leave') underWay.add(answer);
     try {
@@ -111,8 +117,9 @@ export function daemonConnections(daemon: Daemon, ready: Promise<void>, options:
       socket.destroy();
       return;
     }
+    const staged = new Staged();
     const peer = new Peer(socket, {
-      onRequest: answer,
+      onRequest: (method, params) => answer(method, params, staged),
       onClose: () => {
         peers.delete(peer);
         lookIfIdle();
@@ -130,8 +137,14 @@ export function daemonConnections(daemon: Daemon, ready: Promise<void>, options:
 }
 
 /** Offers the daemon on its unix socket. The caller holds the daemon's lock. */
-export function serveDaemon(daemon: Daemon, ready: Promise<void>, options: DaemonServerOptions): Promise<void> {
-  return listenOn(createServer(daemonConnections(daemon, ready, options)), options.socketPath, options.log);
+export async function serveDaemon(
+  daemon: Daemon,
+  ready: Promise<void>,
+  options: DaemonServerOptions,
+): Promise<Listener> {
+  const listener = new Listener(options.socketPath, daemonConnections(daemon, ready, options), options.log);
+  await listener.listen();
+  return listener;
 }
 
 /** @throws UpkeepError APP_BUSY when they take too long. */
@@ -150,8 +163,8 @@ function isMethod(method: string): method is keyof DaemonMethods {
   return Object.hasOwn(daemonParams, method);
 }
 
-function call<M extends keyof DaemonMethods>(handlers: Handlers, method: M, params: unknown): unknown {
-  return handlers[method](validate(daemonParams[method], params, method));
+function call<M extends keyof DaemonMethods>(handlers: Handlers, method: M, params: unknown, staged: Staged): unknown {
+  return handlers[method](validate(daemonParams[method], params, method), staged);
 }
 
 function knownSignal(given: string): string {

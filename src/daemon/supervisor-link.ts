@@ -1,4 +1,5 @@
 import { UpkeepError } from '../protocol/errors.ts';
+import { MAX_ANSWER_BYTES } from '../protocol/framing.ts';
 import {
   type AppSnapshot,
   type Hello,
@@ -98,12 +99,20 @@ export class SupervisorLink {
     }
   }
 
+  /** Resolves when more may be sent. @throws UpkeepError SUPERVISOR_LOST where it stands still. */
+  async room(): Promise<void> {
+    await this.#peer?.room().catch((error: UpkeepError) => {
+      throw silent(this.#pid, error);
+    });
+  }
+
   get #pid(): number {
     return this.#hello?.pid ?? 0;
   }
 
   async #open(): Promise<readonly AppSnapshot[]> {
     const peer = await this.#ports.connect(this.key, {
+      maxFrameBytes: MAX_ANSWER_BYTES,
       onHello: (hello) => {
         this.#hello = hello;
       },
@@ -117,11 +126,11 @@ export class SupervisorLink {
     });
     this.#peer = peer;
     try {
-      const params = { daemonCommand: this.#ports.daemonCommand };
-      const answer = peer.request('adopt', params, QUESTION_MS) as Promise<SupervisorMethods['adopt']['result']>;
-      const { apps } = await answer;
+      const params = { daemonCommand: this.#ports.daemonCommand, separately: true };
+      const answer = await this.request('adopt', params, QUESTION_MS);
       // Its greeting comes before any answer.
       if (this.#hello) refuseOthers(this.key, this.#hello);
+      const apps = answer.apps ?? (await this.request('apps', {}, QUESTION_MS));
       for (const snapshot of apps.flatMap(({ instances }) => instances)) {
         if (!this.#touched.has(snapshot.id)) this.#keep(snapshot);
       }

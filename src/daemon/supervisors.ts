@@ -11,6 +11,7 @@ import {
   type RunParams,
   type SupervisorUpdate,
 } from '../protocol/messages.ts';
+import { pieces } from '../protocol/pieces.ts';
 import { shiftTimes } from '../protocol/times.ts';
 import type { DaemonPorts } from './ports.ts';
 import { QUESTION_MS, SupervisorLink } from './supervisor-link.ts';
@@ -45,6 +46,8 @@ export class Supervisors {
   /** What those that were lost last said: it is true of their apps until others say more. */
   readonly #away = new Map<string, ReadonlyMap<number, InstanceSnapshot>>();
   readonly #awaited = new Set<string>();
+  /** Those that are there, or have left apps, and could not be spoken to, nor others be started in their place. */
+  readonly #unreached = new Set<string>();
   #closing = false;
 
   constructor(ports: DaemonPorts, on: SupervisorsEvents) {
@@ -91,7 +94,10 @@ export class Supervisors {
     this.#awaited.add(key);
     const apps = await adopted.then(
       (result) => result.apps,
-      () => [],
+      (error: unknown) => {
+        if (isRefusal(error) || this.#ports.hasLeft(key)) this.#unreached.add(key);
+        return [];
+      },
     );
     this.#awaited.delete(key);
     return apps;
@@ -122,7 +128,7 @@ export class Supervisors {
   /** Whether the supervisor of an app is there, being started, or has left something: else nothing of the app can run. */
   has(app: AppRecord): boolean {
     const key = supervisorKeyOf(app);
-    return this.#links.has(key) || this.#away.has(key);
+    return this.#links.has(key) || this.#away.has(key) || this.#unreached.has(key);
   }
 
   /** The version of Node.js that the workers of a cluster run on, where its supervisor is there and tells. */
@@ -132,28 +138,43 @@ export class Supervisors {
 
   /** Performs one operation, at each supervisor on its own apps. What a supervisor refuses is the outcome of its apps. */
   async run(params: RunParams): Promise<readonly Outcome[]> {
+    const groups = [...groupBy(params.apps, supervisorKeyOf)];
+    return (await Promise.all(groups.map(([key, apps]) => this.#runAt(key, { ...params, apps })))).flat();
+  }
+
+  /** Whatever the number of apps, nothing that is sent is long. */
+  async #runAt(key: string, params: RunParams): Promise<readonly Outcome[]> {
     const ids = new Set(params.ids);
-    const outcomes = await Promise.all(
-      [...groupBy(params.apps, supervisorKeyOf)].map(async ([key, apps]) => {
-        const wanted = apps.flatMap(({ spec, slots }) => slots.map(({ id }) => ({ id, name: spec.name })));
-        const concerned = wanted.filter(({ id }) => ids.has(id));
-        try {
-          const link = await this.#link(key, apps[0]?.spec.program.exec ?? '');
-          return await link.request('run', { ...params, apps, ids: concerned.map(({ id }) => id) }, 0);
-        } catch (error) {
-          const { code, message, hint } = UpkeepError.from(error);
-          if (code === 'SUPERVISOR_LOST' && STARTS.has(params.kind)) {
-            this.#on.unstarted(
-              concerned.map(({ id }) => id),
-              message,
-            );
-          }
-          const refused = code === 'APP_BUSY';
-          return concerned.map(({ id, name }) => ({ id, name, ok: false, reason: message, hint, stderr: [], refused }));
-        }
-      }),
-    );
-    return outcomes.flat();
+    const linking = (async () => this.#link(key, params.apps[0]?.spec.program.exec ?? ''))();
+    const running: Promise<readonly Outcome[]>[] = [];
+    for (const apps of pieces(params.apps)) {
+      const concerned = apps.flatMap(({ spec, slots }) =>
+        slots.filter(({ id }) => ids.has(id)).map(({ id }) => ({ id, name: spec.name })),
+      );
+      const ready = linking.then(async (link) => {
+        await link.room();
+        return link;
+      });
+      const outcomes = ready.then((link) =>
+        link.request('run', { ...params, apps, ids: concerned.map(({ id }) => id) }, 0),
+      );
+      running.push(outcomes.catch((error: unknown) => this.#failed(params.kind, concerned, UpkeepError.from(error))));
+      await ready.catch(() => {});
+    }
+    return (await Promise.all(running)).flat();
+  }
+
+  #failed(
+    kind: OperationKind,
+    concerned: readonly { readonly id: number; readonly name: string }[],
+    { code, message, hint }: UpkeepError,
+  ): readonly Outcome[] {
+    if (code === 'SUPERVISOR_LOST' && STARTS.has(kind)) {
+      const ids = concerned.map(({ id }) => id);
+      this.#on.unstarted(ids, message);
+    }
+    const refused = code === 'APP_BUSY';
+    return concerned.map(({ id, name }) => ({ id, name, ok: false, reason: message, hint, stderr: [], refused }));
   }
 
   async signal(ids: readonly number[], signal: string): Promise<readonly number[]> {
@@ -217,36 +238,60 @@ export class Supervisors {
     await link.request('shutdown', {}, QUESTION_MS).catch(() => {});
   }
 
-  /** Stops everything everywhere, also what supervisors that are gone have left. @returns how many processes were stopped. */
-  async shutdownAll(execOf: (key: string) => string): Promise<number> {
-    const left = [...this.#away.keys()].filter((key) => !this.#links.has(key));
-    await Promise.allSettled(left.map((key) => this.#link(key, execOf(key))));
+  /** Ends those of clusters that are not wanted, and run nothing. */
+  async retireOthers(isWanted: (key: string) => boolean): Promise<void> {
+    const others = [...this.#ready.keys()].filter((key) => key !== SHARED_SUPERVISOR && !isWanted(key));
+    await Promise.all(others.map((key) => this.retire(key)));
+  }
+
+  /**
+   * Stops everything everywhere, also what supervisors that are gone have left.
+   * @returns how many processes were stopped; and of which supervisors the apps may still run, and why.
+   */
+  async shutdownAll(
+    execOf: (key: string) => string,
+  ): Promise<{ readonly stopped: number; readonly left: ReadonlyMap<string, UpkeepError> }> {
     this.#closing = true;
-    const links = await Promise.allSettled(this.#links.values());
-    let standing: unknown = null;
-    const stopped = links.map(async (result) => {
-      if (result.status === 'rejected') return 0;
-      const link = result.value;
-      // One that is gone, or stands still, must not end the wait for the others.
-      const { stopped } = await link.request('shutdown', {}, 0).catch((error: unknown) => {
-        if (link.silent) standing = error;
-        return { stopped: 0 };
-      });
+    const left = new Map<string, UpkeepError>();
+    const keys = new Set([...this.#links.keys(), ...this.#away.keys(), ...this.#unreached]);
+    const stopping = [...keys].map((key) =>
+      this.#shutDown(key, execOf(key)).catch((error: unknown) => {
+        left.set(key, UpkeepError.from(error));
+        return 0;
+      }),
+    );
+    const stopped = (await Promise.all(stopping)).reduce((sum, each) => sum + each, 0);
+    this.#closing = left.size === 0;
+    return { stopped, left };
+  }
+
+  /** One that ends before it is done is followed by another one, which does the rest. */
+  async #shutDown(key: string, exec: string, again = true): Promise<number> {
+    let link: SupervisorLink | null = null;
+    try {
+      link = await (this.#links.get(key) ?? this.#start(key, exec));
+      const { stopped } = await link.request('shutdown', {}, 0);
       // With its end go its socket and its lock, which would make the next daemon look for it.
-      if (!link.silent) await Promise.race([link.closed, sleep(GONE_MS, undefined, { ref: false })]);
+      await Promise.race([link.closed, sleep(GONE_MS, undefined, { ref: false })]);
       return stopped;
-    });
-    const count = (await Promise.all(stopped)).reduce((sum, each) => sum + each, 0);
-    if (standing === null) return count;
-    this.#closing = false;
-    throw standing;
+    } catch (error) {
+      if (link?.silent) throw error;
+      if (link) await Promise.race([link.closed, sleep(GONE_MS, undefined, { ref: false })]);
+      if (!isRefusal(error) && !this.#ports.hasLeft(key)) return 0;
+      if (!again || !link) throw error;
+      return this.#shutDown(key, exec, false);
+    }
   }
 
   #link(key: string, exec: string): Promise<SupervisorLink> {
-    const known = this.#links.get(key);
-    if (known) return known;
     // It would outlive the end of all others.
-    if (this.#closing) throw new UpkeepError('SUPERVISOR_LOST', 'the daemon is ending', { hint: null });
+    if (this.#closing && !this.#links.has(key)) {
+      throw new UpkeepError('SUPERVISOR_LOST', 'the daemon is ending', { hint: null });
+    }
+    return this.#links.get(key) ?? this.#start(key, exec);
+  }
+
+  #start(key: string, exec: string): Promise<SupervisorLink> {
     const starting = (async () => {
       try {
         await this.#ports.startSupervisor(key, exec);
@@ -278,6 +323,7 @@ export class Supervisors {
     });
     this.#ready.set(key, found.link);
     this.#away.delete(key);
+    this.#unreached.delete(key);
     return found;
   }
 

@@ -225,6 +225,9 @@ export const START_DEADLINE_MS = 30_000;
 /** More of one app is a mistake, such as a number with too many zeros. */
 export const MOST_INSTANCES = 10_000;
 
+/** Of one app, as JSON. No system starts a program with more: Linux takes 2 MiB of arguments and environment. */
+export const MOST_SPEC_BYTES = 2.5 * 1024 * 1024;
+
 /** What is executed: the program, within its release. */
 export function programToRun({ program }: AppSpec): ProgramSpec {
   const { release, script, exec } = program;

@@ -6,6 +6,8 @@ const SHORT_OF: Readonly<Record<string, string>> = {
   ENFILE: 'file descriptors',
   ENOSPC: 'disk space',
   EDQUOT: 'disk space',
+  EROFS: 'a disk that can be written to',
+  EIO: 'a disk that works',
 };
 
 /** As programs that are run for something tell them. */
@@ -16,11 +18,15 @@ const TOLD: readonly (readonly [RegExp, string])[] = [
   [/Too many open files/i, 'EMFILE'],
   [/Cannot allocate memory/i, 'ENOMEM'],
   [/Resource temporarily unavailable/i, 'EAGAIN'],
+  [/Read-only file system/i, 'EROFS'],
+  [/Input\/output error/i, 'EIO'],
 ];
 
 /** Stands in the reason of what failed for want of something. */
 const SHORT = 'the machine is short of ';
 export const SHORT_HINT = 'free it, or raise its limit (`ulimit -a`, the limits of its cgroup, the disk)';
+
+const DISK_HINT = '`dmesg` may tell what is wrong with it; `mount -o remount,rw` lets it be written to again';
 
 /** Stands in the reason of what failed as a file is away that is not the app's: one of upkeep's own, an interpreter. */
 const AWAY = 'is not there, as while another version takes its place';
@@ -31,6 +37,7 @@ export const USERS_SILENT = 'the user database of the system does not answer';
 const USERS_HINT = 'see why: sssd, or the LDAP server that it asks';
 
 const HINTS: readonly (readonly [string, string])[] = [
+  [`${SHORT}a disk`, DISK_HINT],
   [SHORT, SHORT_HINT],
   [AWAY, AWAY_HINT],
   [USERS_SILENT, USERS_HINT],

@@ -2,8 +2,9 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AppSpec } from '../domain/app-spec.ts';
 import { logPaths } from '../domain/log-paths.ts';
 import type { LostLines, Slot } from '../protocol/messages.ts';
+import { removeQuietly } from '../protocol/remove-quietly.ts';
 import type { Descriptors, LogCapture, LogStore, Pipes } from '../supervisor/ports.ts';
-import { closeQuietly, FifoMaker, FifoReader, openBothWays, PIPES_OF_ONE } from './fifo.ts';
+import { closeQuietly, FifoMaker, FifoReader, PIPES_OF_ONE } from './fifo.ts';
 import { noteOf } from './format.ts';
 import { type Forward, forwardsOf } from './forward.ts';
 import { LineSplitter } from './line-splitter.ts';
@@ -49,11 +50,10 @@ export function logStore(
     },
     sweep: async (kept) => {
       const used = new Set(kept.flatMap((pipes) => Object.values(pipes)));
-      const left = fifos.left().filter((path) => !used.has(path));
+      const left = [...new Set([...fifos.left(), ...fifos.held()])].filter((path) => !used.has(path));
       await endHolders(left);
       for (const path of left) {
-        rmSync(path, { force: true });
-        rmSync(heldPath(path), { force: true });
+        removeQuietly(path, heldPath(path));
       }
     },
     reopen: () => files.reopen(),
@@ -123,13 +123,13 @@ class FileCapture implements LogCapture {
     const close = (): void => {
       for (const fd of fds.splice(0)) closeQuietly(fd);
     };
-    const open = (path: string): number => {
-      const fd = openBothWays(path);
+    const kept = (fd: number): number => {
       fds.push(fd);
       return fd;
     };
     try {
-      return { inFd: open(this.pipes.in), outFd: open(this.pipes.out), errFd: open(this.pipes.err), close };
+      const inFd = kept(this.#parts.fifos.open(this.pipes.in));
+      return { inFd, outFd: kept(this.#outReader.openWriter()), errFd: kept(this.#errReader.openWriter()), close };
     } catch (error) {
       close();
       throw error;
@@ -212,7 +212,7 @@ class FileCapture implements LogCapture {
     this.drain();
     this.#outReader.close();
     this.#errReader.close();
-    rmSync(this.pipes.in, { force: true });
+    removeQuietly(this.pipes.in);
     this.#closeFiles();
     this.#onClosed();
   }

@@ -1,7 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, fchmodSync, fstatSync, openSync, readdirSync, readSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fchmodSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+} from 'node:fs';
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { heldPipes } from '../protocol/marks.ts';
+import { removeQuietly } from '../protocol/remove-quietly.ts';
 
 /** One read takes at most what a pipe holds. All readers share the buffer: each chunk is used up before the next read. */
 const CHUNK_BYTES = 64 * 1024;
@@ -26,7 +38,7 @@ const RESTOCK_MS = 200;
 export class FifoMaker {
   readonly #folder: string;
   readonly #prefix: string;
-  readonly #ready: string[] = [];
+  #ready: string[] = [];
   #next = 0;
   #restocking = false;
 
@@ -34,28 +46,42 @@ export class FifoMaker {
     this.#folder = folder;
     this.#prefix = prefix;
     // Pipes of the supervisor before may still be written to.
-    this.#next = 1 + Math.max(-1, ...this.left().map((path) => Number(/\.(\d+)\.fifo$/.exec(path)?.[1])));
+    const numbers = [...this.left(), ...this.held()].map((path) => Number(/\.(\d+)\.fifo$/.exec(path)?.[1]));
+    this.#next = 1 + Math.max(-1, ...numbers);
   }
 
   /** All that stand in the folder, from other supervisors too. */
   left(): string[] {
-    const own = (entry: string): boolean => entry.startsWith(`${this.#prefix}.`) && /^\w+\.\d+\.fifo$/.test(entry);
     return readdirSync(this.#folder)
-      .filter(own)
+      .filter((entry) => this.#isOwn(entry))
       .map((entry) => join(this.#folder, entry));
   }
 
+  /** Those that processes write to, though their names may be gone. */
+  held(): string[] {
+    return heldPipes(this.#folder)
+      .map(({ path }) => path)
+      .filter((path) => this.#isOwn(basename(path)));
+  }
+
+  #isOwn(entry: string): boolean {
+    return entry.startsWith(`${this.#prefix}.`) && /^\w+\.\d+\.fifo$/.test(entry);
+  }
+
   reserve(count: number): void {
+    // Somebody may have removed those that were ready.
+    this.#ready = this.#ready.filter((path) => existsSync(path));
     const missing = count - this.#ready.length;
     if (missing <= 0) return;
     const paths = Array.from({ length: missing }, () => join(this.#folder, `${this.#prefix}.${this.#next++}.fifo`));
-    for (const path of paths) rmSync(path, { force: true });
-    execFileSync('mkfifo', ['-m', '600', ...paths], {
-      env: { PATH: '/usr/bin:/bin:/usr/local/bin' },
-      stdio: ['ignore', 'ignore', 'pipe'],
-      timeout: 10_000,
-    });
+    make(paths);
     this.#ready.push(...paths);
+  }
+
+  /** So whoever has it does not depend on another at the other end: no write fails, and no read comes to an end. */
+  open(path: string): number {
+    if (!existsSync(path)) make([path]);
+    return openSync(path, constants.O_RDWR);
   }
 
   take(): string {
@@ -65,7 +91,7 @@ export class FifoMaker {
   }
 
   close(): void {
-    for (const path of this.#ready.splice(0)) rmSync(path, { force: true });
+    removeQuietly(...this.#ready.splice(0));
   }
 
   /** Later, when nobody waits: so that the next start finds its pipes made. */
@@ -105,7 +131,7 @@ export class FifoReader {
       this.#noteEnd(bytes[bytes.length - 1] === NEWLINE);
       onChunk(bytes);
     };
-    this.#fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+    this.#fd = openPipe(path);
     this.#marked = (fstatSync(this.#fd).mode & STICKY) !== 0;
     this.#sinceCut = this.#marked ? 0 : WARY_CHUNKS;
     const callback = (bytes: number): boolean => {
@@ -123,6 +149,12 @@ export class FifoReader {
     this.#socket.on('error', () => {});
     // A socket with `onread` starts to read when it is asked for data.
     this.#socket.resume();
+  }
+
+  /** A descriptor for a writer. Read-write, as a writer without a reader would fail. The caller closes it. */
+  openWriter(): number {
+    // Its name may be gone: then where it is open leads to it.
+    return openSync(isSameFile(this.path, this.#fd) ? this.path : `/proc/self/fd/${this.#fd}`, constants.O_RDWR);
   }
 
   /** Reads now what is in the pipe. */
@@ -188,13 +220,34 @@ export class FifoReader {
 
   close(): void {
     this.leave();
-    rmSync(this.path, { force: true });
+    removeQuietly(this.path);
   }
 }
 
-/** So whoever has it does not depend on another at the other end: no write fails, and no read comes to an end. */
-export function openBothWays(path: string): number {
-  return openSync(path, constants.O_RDWR);
+function make(paths: readonly string[]): void {
+  removeQuietly(...paths);
+  execFileSync('mkfifo', ['-m', '600', ...paths], {
+    env: { PATH: '/usr/bin:/bin:/usr/local/bin' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: 10_000,
+  });
+}
+
+/** @throws Error where it is gone, and no process has it open. */
+function openPipe(path: string): number {
+  const flags = constants.O_RDWR | constants.O_NONBLOCK;
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    const held = heldPipes(dirname(path)).find((pipe) => pipe.path === path);
+    if (held === undefined) throw error;
+    return openSync(held.held, flags);
+  }
+}
+
+function isSameFile(path: string, fd: number): boolean {
+  const [named, open] = [statSync(path, { throwIfNoEntry: false }), fstatSync(fd)];
+  return named?.ino === open.ino && named.dev === open.dev;
 }
 
 /** Closes a descriptor that may be closed already. */

@@ -1,8 +1,9 @@
 import { ChildProcess } from 'node:child_process';
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { IPC_CMD, type IpcEnvelope } from '../protocol/ipc.ts';
 import { parseFromApp } from '../protocol/ipc-schema.ts';
+import { removeQuietly } from '../protocol/remove-quietly.ts';
 import { Door } from './door.ts';
 import { guardChannel } from './guard-channel.ts';
 
@@ -45,7 +46,7 @@ export class AttachServer {
 
   #listen(): void {
     this.#listens = true;
-    rmSync(this.#path, { force: true });
+    removeQuietly(this.#path);
     const server = createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket));
     // Without it apps are watched from outside, and end by signals.
     server.on('error', () => {});

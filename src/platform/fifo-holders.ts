@@ -13,7 +13,9 @@ export function holdersOf(paths: ReadonlySet<string>): number[] {
 function holdersInProc(paths: ReadonlySet<string>): number[] {
   return list('/proc')
     .filter((entry) => /^\d+$/.test(entry))
-    .filter((entry) => list(`/proc/${entry}/fd`).some((fd) => paths.has(target(`/proc/${entry}/fd/${fd}`))))
+    .filter((entry) =>
+      list(`/proc/${entry}/fd`).some((fd) => paths.has(target(`/proc/${entry}/fd/${fd}`).replace(/ \(deleted\)$/, ''))),
+    )
     .map(Number);
 }
 

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
+import { pieces } from '../protocol/pieces.ts';
+import { removeQuietly } from '../protocol/remove-quietly.ts';
 import type { Ledger } from '../supervisor/ports.ts';
 import { bootId } from './boot-id.ts';
 
@@ -8,12 +10,21 @@ const SPARE_BYTES = 1024 * 1024;
 const SPARE_FACTOR = 4;
 /** Zeros stand beyond the last line, so that what comes next finds its place on a disk that is full by then. */
 const ROOM = Buffer.alloc(256 * 1024);
+const BLOCK_BYTES = 64 * 1024;
+const NEWLINE = 10;
+
+export interface FileLedger extends Ledger {
+  /** The file was taken away by somebody else. */
+  readonly isGone: boolean;
+  /** Writes all of it into a new file, where it was written. */
+  readonly renew: () => void;
+}
 
 /**
  * A file of lines, each with a key and the newest entry under it: added at every change, as it must be on record
  * before anything else happens, and rewritten when most of it is old. Losing power loses it, and all that it tells of.
  */
-export function fileLedger(path: string): Ledger {
+export function fileLedger(path: string): FileLedger {
   const header = `${JSON.stringify({ format: 2, boot: bootId() })}\n`;
   const entries = new Map<string, string>();
   let fd: number | null = null;
@@ -31,28 +42,32 @@ export function fileLedger(path: string): Ledger {
   };
 
   const rewrite = (): void => {
-    const text = Buffer.from(header + [...entries.values()].join(''));
     const next = `${path}.tmp`;
     const nextFd = openSync(next, 'w', 0o600);
+    let written = 0;
     try {
-      writeAll(nextFd, text, 0);
-      makeRoom(nextFd, text.length);
+      for (const texts of pieces([header, ...entries.values()], (line) => line.length)) {
+        const buffer = Buffer.from(texts.join(''));
+        writeAll(nextFd, buffer, written);
+        written += buffer.length;
+      }
+      makeRoom(nextFd, written);
       renameSync(next, path);
     } catch (error) {
       closeSync(nextFd);
       // On a full disk, half a file is in the way of everything else.
-      rmSync(next, { force: true });
+      removeQuietly(next);
       throw error;
     }
     if (fd !== null) closeSync(fd);
     fd = nextFd;
-    bytes = text.length;
+    bytes = written;
     rewriteAt = bytes * SPARE_FACTOR + SPARE_BYTES;
   };
 
   return {
     read: () => {
-      for (const [key, line] of readLines(path, header)) entries.set(key, line);
+      for (const [key, line] of readEntries(path, header)) entries.set(key, line);
       return new Map([...entries].map(([key, line]) => [key, parseLine(line)[1]]));
     },
     write: (key, entry) => {
@@ -76,11 +91,17 @@ export function fileLedger(path: string): Ledger {
         throw error;
       }
     },
+    get isGone() {
+      return fd !== null && fstatSync(fd).nlink === 0;
+    },
+    renew: () => {
+      if (fd !== null || entries.size > 0) rewrite();
+    },
     remove: () => {
       if (fd !== null) closeSync(fd);
       fd = null;
       entries.clear();
-      rmSync(path, { recursive: true, force: true });
+      removeQuietly(path);
     },
   };
 }
@@ -104,23 +125,49 @@ function writeAll(fd: number, buffer: Buffer, position: number): void {
 }
 
 /** Of another boot nothing is left to know. A last line that is torn was never on record. */
-function readLines(path: string, header: string): Map<string, string> {
+function readEntries(path: string, header: string): Map<string, string> {
   const found = new Map<string, string>();
-  let text: string;
+  let isFirst = true;
   try {
-    text = readFileSync(path, 'utf8');
-  } catch {
-    return found;
-  }
-  if (!text.startsWith(header)) return found;
-  for (const line of text.slice(header.length, text.lastIndexOf('\n') + 1).split('\n')) {
-    try {
-      const [key, entry] = parseLine(line);
-      if (entry === null) found.delete(key);
-      else found.set(key, `${line}\n`);
-    } catch {
-      // See above; and a line that was torn by a full disk, or damaged, stands alone.
+    for (const line of readLines(path)) {
+      if (isFirst && line !== header) return found;
+      if (!isFirst) takeLine(line, found);
+      isFirst = false;
     }
+  } catch {
+    // There is none; or the disk gives no more of it.
   }
   return found;
+}
+
+function takeLine(line: string, found: Map<string, string>): void {
+  try {
+    const [key, entry] = parseLine(line);
+    if (entry === null) found.delete(key);
+    else found.set(key, line);
+  } catch {
+    // Torn by a full disk, or damaged: it stands alone.
+  }
+}
+
+/** Whole lines, with their ends: together they may be more than a text can hold. */
+function* readLines(path: string): Generator<string> {
+  const fd = openSync(path, 'r');
+  try {
+    let parts: Buffer[] = [];
+    for (;;) {
+      const block = Buffer.allocUnsafe(BLOCK_BYTES);
+      const read = block.subarray(0, readSync(fd, block, 0, BLOCK_BYTES, null));
+      if (read.length === 0) return;
+      let from = 0;
+      for (let end = read.indexOf(NEWLINE); end !== -1; end = read.indexOf(NEWLINE, from)) {
+        yield Buffer.concat([...parts, read.subarray(from, end + 1)]).toString('utf8');
+        parts = [];
+        from = end + 1;
+      }
+      parts.push(read.subarray(from));
+    }
+  } finally {
+    closeSync(fd);
+  }
 }

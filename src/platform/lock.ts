@@ -15,6 +15,9 @@ const pause = new Int32Array(new SharedArrayBuffer(4));
  * @returns null when this process holds it now, else the pid of the holder.
  */
 export function acquireLock(path: string): number | null {
+  // Also where the disk is read-only.
+  const before = lockHolder(path);
+  if (before !== null) return before;
   const self = readProcess(process.pid);
   const mine = `${path}.${process.pid}`;
   // One that was left by a process with this pid may be the lock itself, under another name.

@@ -24,6 +24,7 @@ const ERROR_CODES = {
   DAEMON_UNREACHABLE: { exit: 1, hint: '`upkeep kill`, then try again; the log is daemon.log in the home' },
   DAEMON_FULL: { exit: 1, hint: null },
   SUPERVISOR_LOST: { exit: 1, hint: 'the daemon starts another one; try again' },
+  TOO_LARGE: { exit: 1, hint: 'nothing of it was done' },
   PROTOCOL_MALFORMED: { exit: 1, hint: 'one JSON object a line, see docs/protocol.md' },
   PROTOCOL_VERSION: { exit: 1, hint: '`upkeep kill` ends the daemon of the other version and its apps' },
   METHOD_UNKNOWN: { exit: 1, hint: 'the daemon may be older than this command' },

@@ -4,6 +4,9 @@ import { UpkeepError } from './errors.ts';
 /** The longest frame a daemon or supervisor reads from a peer; longer ones end the connection. */
 export const MAX_FRAME_BYTES = 8 * 1024 * 1024;
 
+/** The longest answer: one of a version that does not send lists in pieces may hold many apps with their environments. */
+export const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
+
 /** A frame is one JSON value on one line, ended by a newline. */
 export function encodeFrame(message: unknown): string {
   return `${JSON.stringify(message)}\n`;

@@ -25,7 +25,8 @@ export interface Hello {
 
 export type Frame =
   | { readonly hello: Hello }
-  | { readonly id: number; readonly method: string; readonly params: unknown }
+  | { readonly id: number; readonly method: string; readonly params: unknown; readonly parts?: boolean }
+  | { readonly id: number; readonly part: readonly unknown[] }
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number | null; readonly error: unknown }
   | { readonly event: string; readonly data: unknown };
@@ -140,6 +141,8 @@ export interface DaemonMethods {
   };
   list: { params: Record<string, never>; result: readonly InstanceView[] };
   describe: { params: { selectors: readonly string[] }; result: readonly AppView[] };
+  /** What the next `apply` of this connection takes, too: as many as there are, in pieces. */
+  stage: { params: { specs: readonly AppSpec[] }; result: Record<string, never> };
   /** Registers new apps and starts them; an app that exists gets the new spec, by restart or reload. */
   apply: { params: ApplyParams; result: readonly Outcome[] };
   operate: { params: OperateParams; result: readonly Outcome[] };
@@ -235,8 +238,15 @@ export interface AppView {
 
 /** Methods of a supervisor, called by the daemon. */
 export interface SupervisorMethods {
-  /** Also tells it how to bring a daemon back, should this one go without a word. */
-  adopt: { params: { daemonCommand: readonly string[] }; result: { apps: readonly AppSnapshot[] } };
+  /**
+   * Also tells it how to bring a daemon back, should this one go without a word.
+   * `separately`: its apps are asked for by `apps`; one that does not know that tells them all the same, else `apps` is null.
+   */
+  adopt: {
+    params: { daemonCommand: readonly string[]; separately?: boolean | undefined };
+    result: { apps: readonly AppSnapshot[] | null };
+  };
+  apps: { params: Record<string, never>; result: readonly AppSnapshot[] };
   run: { params: RunParams; result: readonly Outcome[] };
   signal: { params: { ids: readonly number[]; signal: string }; result: readonly number[] };
   reopenLogs: { params: Record<string, never>; result: Record<string, never> };

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import { UpkeepError } from './errors.ts';
-import { encodeFrame, FrameReader, MAX_FRAME_BYTES } from './framing.ts';
+import { encodeFrame, FrameReader, MAX_ANSWER_BYTES, MAX_FRAME_BYTES } from './framing.ts';
 import type { Hello } from './messages.ts';
+import { PIECE_BYTES, pieces } from './pieces.ts';
 
 export interface PeerHandlers {
   /** Answers a request; what it throws is sent back as an error. */
@@ -15,6 +16,9 @@ export interface PeerHandlers {
 }
 
 interface Pending {
+  readonly method: string;
+  /** Of an answer that is a list: what has come of it. */
+  readonly parts: unknown[];
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
   readonly timer: NodeJS.Timeout | null;
@@ -32,6 +36,10 @@ const ALIVE = 'alive';
 
 /** Most bytes that may wait to be read by the other side before the connection is given up. */
 const MAX_BACKLOG_BYTES = 64 * 1024 * 1024;
+/** What is long waits until less than this waits to be read. */
+const ROOM_BYTES = 4 * PIECE_BYTES;
+/** Of one answer. */
+const MOST_PARTS = 1000;
 
 /** One side of a connection: requests, answers and events, as frames over a socket that it owns. */
 export class Peer {
@@ -43,6 +51,10 @@ export class Peer {
   #nextId = 1;
   #closed = false;
   #beating: NodeJS.Timeout | null = null;
+  /** What the other side said before it ended the connection. */
+  #refusal: UpkeepError | null = null;
+  /** Those that wait to send more. */
+  #waiting: (() => void)[] = [];
   /** Beats since the other side was last heard. They count what this process did: it may have stood still itself. */
   #unanswered = 0;
 
@@ -54,6 +66,7 @@ export class Peer {
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     // 'close' follows, and tells the owner.
     socket.on('error', () => {});
+    socket.on('drain', () => this.#goOn());
     socket.on('close', () => this.#onClose());
   }
 
@@ -76,17 +89,31 @@ export class Peer {
 
   /**
    * @param timeoutMs 0 waits as long as the other side lives: for operations that have a deadline of their own.
-   * @throws UpkeepError what the other side answered; PEER_SILENT when it does not, DAEMON_UNREACHABLE when it is gone.
+   * @throws UpkeepError what the other side answered; PEER_SILENT when it does not, DAEMON_UNREACHABLE when it is gone,
+   * TOO_LARGE for what it would not read: then it gets none of it.
    */
   request(method: string, params: unknown, timeoutMs: number): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      if (this.#closed) return reject(lost(method));
+      if (this.#closed) return reject(this.#lost(method));
       const id = this.#nextId++;
+      const frame = encodeFrame({ id, method, params, parts: true });
+      if (frame.length > MAX_FRAME_BYTES) return reject(tooLarge(`"${method}"`));
       const timer = timeoutMs === 0 ? null : setTimeout(() => this.#timeOut(id, method, timeoutMs), timeoutMs);
-      this.#pending.set(id, { resolve, reject, timer });
-      this.#write({ id, method, params });
+      this.#pending.set(id, { method, parts: [], resolve, reject, timer });
+      this.#send(frame);
       if (!timer) this.#beat();
     });
+  }
+
+  /**
+   * Resolves when the other side has read so much that more may be sent, or when it is gone.
+   * @throws UpkeepError PEER_SILENT where it stands still.
+   */
+  async room(): Promise<void> {
+    while (!this.#closed && this.#socket.writableLength > ROOM_BYTES) {
+      if (this.silent) throw this.#silence();
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
   }
 
   /** Ends the connection once what was written is sent. */
@@ -99,9 +126,17 @@ export class Peer {
   }
 
   #write(frame: unknown): void {
+    this.#send(encodeFrame(frame));
+  }
+
+  #send(frame: string): void {
     if (this.#closed || this.#socket.writableEnded) return;
-    this.#socket.write(encodeFrame(frame));
+    this.#socket.write(frame);
     if (this.#socket.writableLength > MAX_BACKLOG_BYTES) this.#socket.destroy();
+  }
+
+  #goOn(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   #beat(): void {
@@ -111,8 +146,9 @@ export class Peer {
       if (this.silent) {
         for (const [id, { reject }] of waiting) {
           this.#pending.delete(id);
-          reject(new UpkeepError('PEER_SILENT', `nothing was heard for ${BEATS * this.#beatMs} ms`));
+          reject(this.#silence());
         }
+        this.#goOn();
       } else if (waiting.length > 0) {
         this.#unanswered++;
         this.#write({ id: this.#nextId++, method: ALIVE, params: {} });
@@ -140,7 +176,7 @@ export class Peer {
     const message = frame as Record<string, unknown>;
     if (typeof message['method'] === 'string' && typeof message['id'] === 'number') {
       if (message['method'] === ALIVE) this.#write({ id: message['id'], result: null });
-      else void this.#answer(message['id'], message['method'], message['params'] ?? {});
+      else void this.#answer(message['id'], message['method'], message['params'] ?? {}, message['parts'] === true);
     } else if (typeof message['id'] === 'number') {
       this.#settle(message['id'], message);
     } else if (typeof message['event'] === 'string') {
@@ -149,16 +185,29 @@ export class Peer {
       this.#handlers.onHello?.(message['hello'] as Hello);
     } else if (message['error']) {
       // The other side could not read us: nothing that is pending will be answered.
+      this.#refusal = UpkeepError.fromWire(message['error']);
       this.#socket.destroy();
     } else {
       throw malformed(frame);
     }
   }
 
-  async #answer(id: number, method: string, params: unknown): Promise<void> {
+  /** @param inParts the other side takes a list in pieces. */
+  async #answer(id: number, method: string, params: unknown, inParts: boolean): Promise<void> {
+    const send = (answer: { readonly part: unknown } | { readonly result: unknown }): void => {
+      const frame = encodeFrame({ id, ...answer });
+      if (frame.length > MAX_ANSWER_BYTES) throw tooLarge(`the answer to "${method}"`);
+      this.#send(frame);
+    };
     try {
       if (!this.#handlers.onRequest) throw new UpkeepError('METHOD_UNKNOWN', `no method is offered here: ${method}`);
-      this.#write({ id, result: (await this.#handlers.onRequest(method, params)) ?? null });
+      const result = (await this.#handlers.onRequest(method, params)) ?? null;
+      if (!inParts || !Array.isArray(result)) return send({ result });
+      for (const part of pieces(result)) {
+        send({ part });
+        await this.room();
+      }
+      send({ result: [] });
     } catch (error) {
       this.#write({ id, error: UpkeepError.from(error).toWire() });
     }
@@ -167,10 +216,18 @@ export class Peer {
   #settle(id: number, message: Record<string, unknown>): void {
     const pending = this.#pending.get(id);
     if (!pending) return;
+    const { part, result, error } = message;
+    if (Array.isArray(part)) {
+      // For as long as some of it comes.
+      pending.timer?.refresh();
+      pending.parts.push(part);
+      if (pending.parts.length < MOST_PARTS) return;
+    }
     this.#pending.delete(id);
     if (pending.timer) clearTimeout(pending.timer);
-    if (message['error']) pending.reject(UpkeepError.fromWire(message['error']));
-    else pending.resolve(message['result']);
+    if (error) pending.reject(UpkeepError.fromWire(error));
+    else if (Array.isArray(part)) pending.reject(tooLarge(`the answer to "${pending.method}"`));
+    else pending.resolve(pending.parts.length > 0 ? [...pending.parts, result].flat() : result);
   }
 
   #timeOut(id: number, method: string, timeoutMs: number): void {
@@ -181,19 +238,29 @@ export class Peer {
 
   #onClose(): void {
     this.#closed = true;
+    this.#goOn();
     this.#stopBeating();
     for (const { reject, timer } of this.#pending.values()) {
       if (timer) clearTimeout(timer);
-      reject(lost('the request'));
+      reject(this.#lost('the request'));
     }
     this.#pending.clear();
     this.#handlers.onClose?.();
   }
+
+  #silence(): UpkeepError {
+    return new UpkeepError('PEER_SILENT', `nothing was heard for ${BEATS * this.#beatMs} ms`);
+  }
+
+  #lost(what: string): UpkeepError {
+    if (this.#refusal) return this.#refusal;
+    const hint = 'it comes back by itself, and what it was told goes on: `upkeep list` shows how far';
+    return new UpkeepError('DAEMON_UNREACHABLE', `the daemon ended before ${what} was answered`, { hint });
+  }
 }
 
-function lost(what: string): UpkeepError {
-  const hint = 'it comes back by itself, and what it was told goes on: `upkeep list` shows how far';
-  return new UpkeepError('DAEMON_UNREACHABLE', `the daemon ended before ${what} was answered`, { hint });
+function tooLarge(what: string): UpkeepError {
+  return new UpkeepError('TOO_LARGE', `${what} is longer than the other side reads`);
 }
 
 function malformed(frame: unknown): UpkeepError {

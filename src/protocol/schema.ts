@@ -158,17 +158,20 @@ type ParamSchemas<Methods extends Record<string, { params: unknown }>> = {
   readonly [M in keyof Methods]: v.GenericSchema<unknown, Methods[M]['params']>;
 };
 
+const specs = v.array(
+  v.pipe(
+    appSpec,
+    v.check((spec) => hasGoodNames(spec), 'expected names as docs/security.md has them'),
+  ),
+);
+
 export const daemonParams: ParamSchemas<DaemonMethodsMap> = {
   ping: nothing,
   list: nothing,
   describe: selectors,
+  stage: v.object({ specs }),
   apply: v.object({
-    specs: v.array(
-      v.pipe(
-        appSpec,
-        v.check((spec) => hasGoodNames(spec), 'expected names as docs/security.md has them'),
-      ),
-    ),
+    specs,
     existing: v.picklist(['error', 'restart', 'reload']),
     origin: v.optional(v.string()),
     canaryMs: v.optional(count),
@@ -201,7 +204,8 @@ export const daemonParams: ParamSchemas<DaemonMethodsMap> = {
 };
 
 export const supervisorParams: ParamSchemas<SupervisorMethodsMap> = {
-  adopt: v.object({ daemonCommand: v.pipe(strings, v.minLength(1)) }),
+  adopt: v.object({ daemonCommand: v.pipe(strings, v.minLength(1)), separately: v.optional(v.boolean()) }),
+  apps: nothing,
   run: v.object({
     kind,
     apps: v.array(appRecord),

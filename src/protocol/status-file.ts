@@ -1,7 +1,8 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { doubled, halved } from './doubled.ts';
 import type { Home } from './home.ts';
 import type { Listing } from './messages.ts';
+import { removeQuietly } from './remove-quietly.ts';
 import { VERSION } from './version.ts';
 
 /**
@@ -43,7 +44,7 @@ export function writeStatus(home: Home, listing: Listing, now: Times): void {
 }
 
 export function removeStatus(home: Home): void {
-  for (const file of [home.status, `${home.status}.tmp`]) rmSync(file, { recursive: true, force: true });
+  removeQuietly(home.status, `${home.status}.tmp`);
 }
 
 /**

@@ -1,6 +1,6 @@
-import { createServer, type Server } from 'node:net';
+import type { Socket } from 'node:net';
 import { UpkeepError } from '../protocol/errors.ts';
-import { listenOn } from '../protocol/listener.ts';
+import { Listener } from '../protocol/listener.ts';
 import { PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { Peer } from '../protocol/peer.ts';
 import { supervisorParams, validate } from '../protocol/schema.ts';
@@ -11,6 +11,8 @@ const SUCCESSOR_MS = 15_000;
 
 export interface SupervisorServer {
   readonly broadcast: (event: string, data: unknown) => void;
+  /** Where its socket is gone. */
+  readonly listenAgain: () => Promise<void>;
   /** Stops all apps, then this process. They are wanted still: a daemon that runs starts them again. */
   readonly terminate: () => Promise<void>;
 }
@@ -34,18 +36,21 @@ export async function serveSupervisor(supervisor: Supervisor, options: ServerOpt
   let daemon: Peer | null = null;
   let shuttingDown = false;
 
-  const server: Server = createServer((socket) => {
+  const talk = (socket: Socket): void => {
     let daemonCommand: readonly string[] | null = null;
     let released = false;
     const peer: Peer = new Peer(socket, {
       onRequest: async (method, params) => {
         switch (method) {
           case 'adopt': {
-            daemonCommand = validate(supervisorParams.adopt, params, method).daemonCommand;
+            const { separately, ...adopt } = validate(supervisorParams.adopt, params, method);
+            daemonCommand = adopt.daemonCommand;
             daemon = peer;
             options.onAdopted();
-            return { apps: supervisor.snapshot() };
+            return { apps: separately ? null : supervisor.snapshot() };
           }
+          case 'apps':
+            return supervisor.snapshot();
           case 'run':
             return supervisor.run(validate(supervisorParams.run, params, method));
           case 'signal': {
@@ -98,10 +103,12 @@ export async function serveSupervisor(supervisor: Supervisor, options: ServerOpt
     const { version } = options;
     peer.hello({ role: 'supervisor', version, protocol: PROTOCOL_VERSION, pid, node: versions.node });
     peers.add(peer);
-  });
+  };
 
-  await listenOn(server, options.socketPath, options.complain);
+  const listener = new Listener(options.socketPath, talk, options.complain);
+  await listener.listen();
   return {
+    listenAgain: () => listener.listen(),
     broadcast: (event, data) => {
       for (const peer of peers) peer.notify(event, data);
     },

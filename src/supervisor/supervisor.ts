@@ -1,6 +1,7 @@
 import { pidOf } from '../domain/instance.ts';
 import { UpkeepError } from '../protocol/errors.ts';
 import type { AppRecord, AppSnapshot, Outcome, RunParams, SupervisorEvents } from '../protocol/messages.ts';
+import { pieces } from '../protocol/pieces.ts';
 import { shiftTimes } from '../protocol/times.ts';
 import type { Illness } from './health-watch.ts';
 import { appKey, HANDED_OVER, leftApps, placeKey } from './ledger-entries.ts';
@@ -276,10 +277,10 @@ export class Supervisor {
     const apps = [...this.#apps.values()];
     if (apps.every((app) => app.isSettled)) this.#ports.launcher.settled(apps.some((app) => app.isRunning));
     const epoch = this.#ports.clock.epoch();
-    this.#onChanged({
-      instances: changes.flatMap(([id, app]) => (app.has(id) ? shiftTimes(app.instanceSnapshot(id), epoch) : [])),
-      removed: changes.flatMap(([id, app]) => (app.has(id) ? [] : id)),
-    });
+    const removed = changes.flatMap(([id, app]) => (app.has(id) ? [] : id));
+    if (removed.length > 0) this.#onChanged({ instances: [], removed });
+    const there = changes.flatMap(([id, app]) => (app.has(id) ? shiftTimes(app.instanceSnapshot(id), epoch) : []));
+    for (const instances of pieces(there)) this.#onChanged({ instances, removed: [] });
   }
 }
 

@@ -2,12 +2,11 @@ import assert from 'node:assert/strict';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import type { Daemon } from '../../src/daemon/daemon.ts';
 import { Journal } from '../../src/daemon/journal.ts';
 import { openState } from '../../src/daemon/open-state.ts';
 import { type AppRecord, PROTOCOL_VERSION } from '../../src/protocol/messages.ts';
 import { appSpec, clusterSpec } from '../fakes/app-spec.ts';
-import { Box, pids, start, states } from '../fakes/box.ts';
+import { Box, pids, silence, start, states } from '../fakes/box.ts';
 import type { FakeSupervisor } from '../fakes/machine.ts';
 import { crashes, serves, turn, waits } from '../fakes/ports.ts';
 import { told } from '../fakes/supervised.ts';
@@ -383,12 +382,6 @@ test('kill stops all of it and forgets it', async (t) => {
     [true, true],
   );
 });
-
-/** From here on a daemon is dead: it does nothing about what it loses. */
-async function silence(box: Box, daemon: Daemon): Promise<void> {
-  await daemon.leave();
-  for (const supervisor of box.machine.supervisors.values()) supervisor.disconnect();
-}
 
 describe('a daemon that comes after another', () => {
   async function succeeded(t: TestContext) {

@@ -44,3 +44,9 @@ export const start = (daemon: Daemon, ...specs: AppSpec[]) => daemon.apply({ spe
 export const states = (daemon: Daemon) =>
   daemon.views.list().map(({ id, name, state }) => `${id} ${name} ${state.kind}`);
 export const pids = (daemon: Daemon) => daemon.views.list().map(({ pid }) => pid);
+
+/** From here on a daemon is dead: it does nothing about what it loses. */
+export async function silence(box: Box, daemon: Daemon): Promise<void> {
+  await daemon.leave();
+  for (const supervisor of box.machine.supervisors.values()) supervisor.disconnect();
+}

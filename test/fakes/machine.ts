@@ -18,6 +18,8 @@ export class FakeSupervisor {
   readonly exec: string;
   readonly version: string;
   protocol = PROTOCOL_VERSION;
+  /** It knows nothing of lists in pieces. */
+  isOld = false;
   readonly runs: RunParams[] = [];
   readonly supervisor: Supervisor;
   ended = false;
@@ -78,7 +80,9 @@ export class FakeSupervisor {
   async #answer(method: string, params: unknown): Promise<unknown> {
     switch (method as keyof SupervisorMethods) {
       case 'adopt':
-        return { apps: this.supervisor.snapshot() };
+        return { apps: this.isOld ? this.supervisor.snapshot() : null };
+      case 'apps':
+        return this.supervisor.snapshot();
       case 'run':
         this.runs.push(params as RunParams);
         return this.supervisor.run(params as RunParams);

@@ -108,6 +108,7 @@ async function run(
     importModule: (specifier) => import(specifier),
     connect,
     connectRunning: connect,
+    connectToEnd: connect,
     readStatus: () => null,
     signal: interrupt.signal,
   };

@@ -202,6 +202,71 @@ describe('events', () => {
   });
 });
 
+describe('what is long', () => {
+  const long = 'x'.repeat(100_000);
+  const list = Array.from({ length: 500 }, (_, at) => ({ at, long }));
+
+  test('a list comes whole, in frames none of which is long', async (t) => {
+    const { hand, read } = await byHand(t, { onRequest: () => list });
+    hand.write('{"id":1,"method":"list","parts":true}\n');
+    let text = '';
+    while (!text.includes('"result"')) text += await read();
+    const frames = text.trimEnd().split('\n');
+    assert.ok(frames.every(({ length }) => length < 2 ** 20 + 1000));
+    const parts = frames.map((frame) => JSON.parse(frame) as { part?: unknown[]; result?: unknown[] });
+    assert.deepEqual(
+      parts.flatMap(({ part, result }) => part ?? result),
+      list,
+    );
+    const [client] = await peers(t, { onRequest: () => list });
+    assert.deepEqual(await client.request('list', {}, 10_000), list);
+    assert.deepEqual(await client.request('list', {}, 0), list);
+  });
+
+  test('who does not know of pieces gets one answer', async (t) => {
+    const { hand, read } = await byHand(t, { onRequest: () => [1, 2] });
+    const answer = read();
+    hand.write('{"id":1,"method":"list"}\n');
+    assert.deepEqual(JSON.parse(await answer), { id: 1, result: [1, 2] });
+  });
+
+  test('a list of nothing, or of lists, comes as it is', async (t) => {
+    const [client] = await peers(t, { onRequest: (_method, params) => params });
+    for (const each of [[], [[]], [[1], [2, [3]]]]) assert.deepEqual(await client.request('x', each, 1000), each);
+  });
+
+  test('the other side reads before more is sent', async (t) => {
+    const { hand, peer, read } = await byHand(t, {});
+    hand.pause();
+    for (let sent = 0; sent < 300; sent++) peer.notify('x', { long });
+    let more = false;
+    const room = peer.room().then(() => {
+      more = true;
+    });
+    await new Promise(setImmediate);
+    assert.equal(more, false);
+    hand.resume();
+    await read();
+    await room;
+  });
+
+  test('a request that would not be read fails, and no other one', async (t) => {
+    const [client] = await peers(t, { onRequest: () => 'fine' });
+    const tooLong = client.request('x', { text: 'x'.repeat(9 * 1024 ** 2) }, 0);
+    await assert.rejects(tooLong, { code: 'TOO_LARGE', message: '"x" is longer than the other side reads' });
+    assert.equal(await client.request('x', {}, 1000), 'fine');
+  });
+
+  test('an answer that would not be read is an error', async (t) => {
+    const text = 'x'.repeat(64 * 1024 ** 2);
+    const [client] = await peers(t, {
+      onRequest: (method) => (method === 'x' ? { a: [text, text, text, text] } : 'fine'),
+    });
+    await assert.rejects(client.request('x', {}, 0), { code: 'TOO_LARGE', message: /^the answer to "x" is longer/ });
+    assert.equal(await client.request('y', {}, 1000), 'fine');
+  });
+});
+
 describe('a peer that cannot be understood', () => {
   for (const [what, line] of [
     ['is no JSON', 'GET / HTTP/1.1\n'],
@@ -228,13 +293,13 @@ describe('a peer that cannot be understood', () => {
     await once(hand, 'close');
   });
 
-  test('leaves us in turn: what is pending fails', async (t) => {
+  test('leaves us in turn: what is pending fails as it says', async (t) => {
     const { hand, peer, read } = await byHand(t, {});
     const asked = read();
     const pending = peer.request('x', {}, 0);
     await asked;
-    hand.write('{"id":null,"error":{"code":"PROTOCOL_MALFORMED"}}\n');
-    await assert.rejects(pending, unreachable);
+    hand.write('{"id":null,"error":{"code":"PROTOCOL_MALFORMED","message":"what is x?"}}\n');
+    await assert.rejects(pending, { code: 'PROTOCOL_MALFORMED', message: 'what is x?' });
   });
 
   test('an answer to nothing is no reason to leave', async (t) => {

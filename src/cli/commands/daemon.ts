@@ -33,13 +33,12 @@ async function askDaemon({ connectRunning }: Context): Promise<{ version: string
   return client && client.call('ping', {});
 }
 
-export const kill: Run = async ({ connectRunning, out, home }) => {
-  const client = await connectRunning();
-  if (!client) {
-    out.note(`no daemon runs for ${home.root}`);
-    return 0;
-  }
-  const { stopped } = await client.call('kill', {});
-  out.note(`stopped ${stopped} ${stopped === 1 ? 'process' : 'processes'} and the daemon`);
+export const kill: Run = async ({ connectRunning, connectToEnd, out, home }) => {
+  const running = await connectRunning();
+  const client = running ?? (await connectToEnd());
+  const { stopped } = client ? await client.call('kill', {}) : { stopped: 0 };
+  const processes = `${stopped} ${stopped === 1 ? 'process' : 'processes'}`;
+  if (running) out.note(`stopped ${processes} and the daemon`);
+  else out.note(`no daemon runs for ${home.root}${client ? `; of what it had left, ${processes} were stopped` : ''}`);
   return 0;
 };

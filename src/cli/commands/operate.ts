@@ -36,7 +36,7 @@ async function operate(
     const known = new Set((await client.call('list', {})).map(({ name }) => name));
     for (const { name } of specs) if (!known.has(name)) fresh.add(name);
     outcomes.push(
-      ...(await withProgress(context.out, client, client.call('apply', { specs, existing: kind, origin, canaryMs }))),
+      ...(await withProgress(context.out, client, client.apply({ specs, existing: kind, origin, canaryMs }))),
     );
   } else {
     selectors.push(...specs.map(({ name }) => name));

@@ -45,7 +45,7 @@ export const apply: Run = async (context, [file = ''], options) => {
     outcomes.push(...(await withProgress(context.out, client, work)));
   };
   const changed = specs.filter(({ name }) => named.has(name));
-  if (changed.length > 0) await done(client.call('apply', { specs: changed, existing: 'reload', origin, canaryMs }));
+  if (changed.length > 0) await done(client.apply({ specs: changed, existing: 'reload', origin, canaryMs }));
   for (const item of of('scale')) {
     if (item.kind !== 'scale') continue;
     await done(client.call('scale', { selector: item.name, change: { kind: 'to', count: item.to } }));

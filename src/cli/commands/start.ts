@@ -38,14 +38,14 @@ export const start: Run = async (context, given, options) => {
   const outcomes: Outcome[] = [];
   if (fromFlags.length > 0) {
     const existing = options['force'] ? 'restart' : 'error';
-    outcomes.push(...(await withProgress(context.out, client, client.call('apply', { specs: fromFlags, existing }))));
+    outcomes.push(...(await withProgress(context.out, client, client.apply({ specs: fromFlags, existing }))));
   }
   if (fromFiles.length > 0)
     outcomes.push(
       ...(await withProgress(
         context.out,
         client,
-        client.call('apply', {
+        client.apply({
           specs: fromFiles,
           existing: 'restart',
           origin: originOf(context, targets.filter(namesFile)),
