@@ -103,7 +103,7 @@ async function main(): Promise<void> {
       return new Promise((resolve, reject) => {
         child.once('error', reject);
         // Its last words, such as that its disk is read-only.
-        child.once('message', (problem) => reject(new Error(String(problem))));
+        child.once('message', (problem) => reject(new Error(problem as string)));
         // It closes the channel when it listens, or by its death; connecting tells which.
         child.once('disconnect', resolve);
       });

@@ -46,7 +46,7 @@ function renderApp({ app, instances, node = null }: AppView, now: number): strin
   const rows: Row[] = [
     ['namespace', spec.namespace],
     ['mode', `${spec.mode}, ${spec.instances} ${spec.instances === 1 ? 'instance' : 'instances'}`],
-    ['command', command.join(' ')],
+    ['command', command.map(shellWord).join(' ')],
     ['working directory', program.cwd],
     ['created', new Date(app.createdAt).toISOString()],
     ['ready when', readyWhen(spec)],
@@ -176,4 +176,9 @@ function nowhere(mode: string): string {
 
 function row(indent: number, label: string, value: string): string {
   return `${' '.repeat(indent)}${dim(label.padEnd(20 - indent))} ${plain(value)}`;
+}
+
+/** As it would be typed. */
+function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
