@@ -144,6 +144,7 @@ function install(sendNow: NonNullable<typeof own.send>): void {
       case 'kept':
       case 'offer':
       case 'take':
+      case 'ask-after':
         return sockets?.handle(body, handle);
     }
   };

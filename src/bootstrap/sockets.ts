@@ -1,5 +1,5 @@
 import type { Server, Socket } from 'node:net';
-import type { FromSockets, Moves, SocketQuery, ToSockets } from '../protocol/ipc.ts';
+import { ASK_AFTER_MS, type FromSockets, type Moves, type SocketQuery, type ToSockets } from '../protocol/ipc.ts';
 import type { HttpSocket } from './connections.ts';
 import type { Mover } from './drain.ts';
 import { bringIn, idleAmong, isPlainHttp, takeOut } from './move-idle.ts';
@@ -233,13 +233,19 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
     if (status !== 0 || !client || open <= entry.limit) return deliver(entry, status, client);
     if (open <= BRIEF_FACTOR * entry.limit + BRIEF_SLACK && performance.now() < entry.briefUntil)
       return deliver(entry, status, client);
-    if (mayPassOn(entry)) {
-      const pass = nextPass++;
-      passing.set(pass, { entry, client, moves: null, refusals: 0 });
-      return send({ kind: 'pass-on', socket: entry.key, open, pass, moves: null }, client);
-    }
+    if (mayPassOn(entry)) return passOn({ entry, client, moves: null, refusals: 0 });
     deliver(entry, status, client);
     Atomics.wait(lock, 0, 0, STEP_BACK_MS);
+  }
+
+  function passOn(passed: Passing): void {
+    const { entry, client, moves } = passed;
+    const pass = nextPass++;
+    passing.set(pass, passed);
+    send({ kind: 'pass-on', socket: entry.key, open: openIn(entry), pass, moves }, client);
+    setTimeout(() => {
+      if (passing.has(pass)) send({ kind: 'ask-after', pass });
+    }, ASK_AFTER_MS).unref();
   }
 
   function takeKeys(fresh: string | undefined, servers: Iterable<Server>): void {
@@ -297,9 +303,7 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
       const entry = left.get(server);
       const client = entry && (takeOut(socket) as Handle | null);
       if (!client) continue;
-      const pass = nextPass++;
-      passing.set(pass, { entry, client, moves, refusals: kept.get(socket)?.refusals ?? 0 });
-      send({ kind: 'pass-on', socket: entry.key, open: openIn(entry), pass, moves }, client);
+      passOn({ entry, client, moves, refusals: kept.get(socket)?.refusals ?? 0 });
     }
   }
 
@@ -450,6 +454,8 @@ export function shareSockets(send: SendToSupervisor): WorkerSockets {
         case 'take':
           if (handle) take(message, handle as Handle);
           return;
+        case 'ask-after':
+          return send({ kind: 'declined', connection: message.connection });
       }
     },
   };

@@ -21,9 +21,10 @@ export function namesFile(target: string): boolean {
 }
 
 /** Where apps come from: the path of their file; nothing where there are several, or stdin. */
-export function originOf({ cwd }: Context, files: readonly string[]): string | undefined {
+export function originOf(context: Context, files: readonly string[]): string | undefined {
   const [file] = files;
-  return file === undefined || file === '-' || files.length > 1 ? undefined : resolve(cwd, file);
+  // Where no file is named, the folder may be gone.
+  return file === undefined || file === '-' || files.length > 1 ? undefined : resolve(context.cwd, file);
 }
 
 /** The apps of an ecosystem file, as `--env` and `--only` choose them. */

@@ -36,6 +36,7 @@ export type Run = (context: Context, args: readonly string[], options: Options) 
 export interface Context {
   readonly home: Home;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Throws where the folder was removed: to be asked for only when something depends on it. */
   readonly cwd: string;
   readonly cpus: () => number;
   readonly execPath: string;

@@ -52,8 +52,9 @@ function check<T>(schema: v.GenericSchema<unknown, T>, given: unknown, key: stri
   const [issue] = result.issues;
   // The values of variables are secrets.
   const isEnv = schema === (envSchema as unknown);
-  const path = isEnv ? (v.getDotPath(issue) ?? '') : '';
-  const got = isEnv ? '' : `, got ${show(given)}`;
+  // Of a key that is not known, the message tells the name.
+  const path = issue.expected === 'never' ? '' : (v.getDotPath(issue) ?? '');
+  const got = isEnv ? '' : `, got ${show(path === '' ? given : issue.input)}`;
   throw new UpkeepError(
     'CONFIG_INVALID',
     `${where}: ${brief(key)}${path && `.${brief(path)}`}: ${issue.message}${got}`,

@@ -1,4 +1,4 @@
-import type { Moves, SocketQuery, ToSockets } from '../protocol/ipc.ts';
+import { ASK_AFTER_MS, type Moves, type SocketQuery, type ToSockets } from '../protocol/ipc.ts';
 import type { User } from './as-user.ts';
 import type { RawHandle } from './raw-handle.ts';
 import type { UnixPath } from './unix-path.ts';
@@ -158,8 +158,18 @@ export class Handover {
   declined(worker: SocketWorker, id: number): void {
     const connection = this.#held.get(id);
     if (connection?.holder?.worker !== worker) return;
+    // It would be sent there again and again.
+    if (connection.asked.has(worker) && !connection.moves) return this.#drop(connection);
     connection.asked.add(worker);
     this.#again(connection);
+  }
+
+  /** What its giver has sent may not have come. */
+  askedAfter(giver: SocketWorker, pass: number): void {
+    const isHere = [...this.#held.values()].some(
+      (connection) => connection.giver === giver && connection.pass === pass,
+    );
+    if (!isHere) giver.send({ kind: 'kept', pass });
   }
 
   /** Its process has ended. */
@@ -246,6 +256,12 @@ export class Handover {
     }, ANSWER_MS);
   }
 
+  /** To the one that its client belongs to, unless very many are on their way there, as where it is blocked. */
+  assign(connection: Connection, member: Member): void {
+    if (member.inTransit < MOST_WAITING) this.send(connection, member);
+    else this.#drop(connection);
+  }
+
   send(connection: Connection, member: Member): void {
     const { id, listener, client, head, moves } = connection;
     if (connection.timer) clearTimeout(connection.timer);
@@ -255,10 +271,13 @@ export class Handover {
     member.open++;
     // The supervisor's own descriptor stays open until the worker has said that it has one.
     member.worker.send({ kind: 'take', connection: id, socket: listener.key, head, moves }, client);
+    connection.timer = setTimeout(() => member.worker.send({ kind: 'ask-after', connection: id }), ASK_AFTER_MS);
   }
 
   /** The worker that it was sent to does not have it. */
   #again(connection: Connection): void {
+    if (connection.timer) clearTimeout(connection.timer);
+    connection.timer = null;
     if (connection.holder) connection.holder.inTransit--;
     connection.holder = null;
     if (connection.only) return this.#drop(connection);

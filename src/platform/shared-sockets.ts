@@ -8,7 +8,7 @@ import { bindAs, type User } from './as-user.ts';
 import { Handover, type Listener, type Member, type SocketWorker, type Way } from './handover.ts';
 import { LoopbackPairs } from './loopback-pairs.ts';
 import { IPV6_ONLY, nameOf, type RawHandle, REUSE_PORT } from './raw-handle.ts';
-import { addressOf, readHead, weigh } from './sticky.ts';
+import { addressOf, HeadReader, weigh } from './sticky.ts';
 import { TicketKeys } from './ticket-keys.ts';
 import { adoptPath, bindPath, hasPath, restorePath, watchPath } from './unix-path.ts';
 
@@ -51,6 +51,7 @@ export class SharedSockets {
   /** What must wait for them. */
   readonly #postponed: (() => void)[] = [];
   readonly #connections = new Handover();
+  readonly #heads = new HeadReader();
   readonly #pairs = new LoopbackPairs();
 
   /** @param balance is asked when a socket is opened; an open one stays as it is. */
@@ -161,6 +162,8 @@ export class SharedSockets {
         if (message.moves) return this.#move(worker, listener, handle, message);
         return this.#connections.passOn(listener, worker, handle, message.pass);
       }
+      case 'ask-after':
+        return this.#connections.askedAfter(worker, message.pass);
       case 'claim':
         return this.#connections.claim(this.#membershipsOf(worker), message.connection);
       case 'took':
@@ -359,7 +362,9 @@ export class SharedSockets {
     const { mode, cookie } = this.#balance();
     const address = mode === 'sticky' ? addressOf(client) : '';
     const { head, value, marked } =
-      mode === 'sticky' && cookie !== null ? await readHead(client, cookie) : { head: '', value: null, marked: null };
+      mode === 'sticky' && cookie !== null
+        ? await this.#heads.read(client, cookie)
+        : { head: '', value: null, marked: null };
     const connection = this.#connections.hold(listener, client, { head });
     if (mode !== 'sticky') return this.#connections.wait(connection);
     const present = [...listener.members.values()].filter(({ held }) => !held);
@@ -367,7 +372,7 @@ export class SharedSockets {
     const slot = isThere ? marked : bestSlot(present, value ?? address);
     // Of two in one place, as during a reload, the one that came last.
     const best = present.findLast(({ worker }) => worker.slot === slot);
-    if (best) this.#connections.send(connection, best);
+    if (best) this.#connections.assign(connection, best);
     else this.#connections.wait(connection);
   }
 

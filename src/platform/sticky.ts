@@ -5,6 +5,9 @@ import type { RawHandle } from './raw-handle.ts';
 /** The head of a first request is read up to this size, and for this long. */
 const HEAD_BYTES = 16_384;
 const HEAD_MS = 5000;
+/** Heads that are read at a time. */
+const MOST_HEADS = 1024;
+const HEAD_END = '\r\n\r\n';
 
 /** The address of the other end; '' for a unix socket. */
 export function addressOf(client: RawHandle): string {
@@ -46,32 +49,51 @@ export interface Head {
   readonly marked: number | null;
 }
 
-/** Reads a connection until its first head is complete. */
-export function readHead(client: RawHandle, cookie: string): Promise<Head> {
-  return new Promise((resolve) => {
-    const socket = new Socket({ handle: client, allowHalfOpen: true } as ConstructorParameters<typeof Socket>[0]);
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const done = (): void => {
-      clearTimeout(timer);
-      socket.removeAllListeners();
-      socket.on('error', () => {});
-      // The handle goes on without the socket that has read from it.
-      const raw = socket as unknown as { _handle: { readStop: () => void; onread: () => void } | null };
-      raw._handle?.readStop();
-      raw._handle = null;
-      const read = Buffer.concat(chunks);
-      resolve({ head: read.toString('base64'), ...sessionIn(read.toString('latin1'), cookie) });
-    };
-    const timer = setTimeout(done, HEAD_MS);
-    socket.on('error', done);
-    socket.on('end', done);
-    socket.on('data', (chunk: Buffer) => {
-      chunks.push(chunk);
-      size += chunk.length;
-      // A TLS handshake does not begin with a letter; its cookies cannot be seen.
-      if (size >= HEAD_BYTES || chunk.includes('\r\n\r\n') || !/^[A-Z]/.test(String.fromCharCode(chunks[0]?.[0] ?? 0)))
-        done();
+/** Reads connections until their first head is complete. */
+export class HeadReader {
+  /** What ends each of the readings that go on, in the order in which they have begun. */
+  readonly #ends = new Set<() => void>();
+  readonly #most: number;
+
+  constructor(most = MOST_HEADS) {
+    this.#most = most;
+  }
+
+  read(client: RawHandle, cookie: string): Promise<Head> {
+    // Clients send a head at once; who has not for longest is the least likely to.
+    const [oldest] = this.#ends;
+    if (oldest && this.#ends.size >= this.#most) oldest();
+    return new Promise((resolve) => {
+      const socket = new Socket({ handle: client, allowHalfOpen: true } as ConstructorParameters<typeof Socket>[0]);
+      const chunks: Buffer[] = [];
+      let size = 0;
+      let last = Buffer.alloc(0);
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#ends.delete(done);
+        socket.removeAllListeners();
+        socket.on('error', () => {});
+        // The handle goes on without the socket that has read from it.
+        const raw = socket as unknown as { _handle: { readStop: () => void; onread: () => void } | null };
+        raw._handle?.readStop();
+        raw._handle = null;
+        const read = Buffer.concat(chunks);
+        resolve({ head: read.toString('base64'), ...sessionIn(read.toString('latin1'), cookie) });
+      };
+      const timer = setTimeout(done, HEAD_MS);
+      this.#ends.add(done);
+      socket.on('error', done);
+      socket.on('end', done);
+      socket.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        size += chunk.length;
+        // The end of a head may come in parts.
+        const seen = Buffer.concat([last, chunk]);
+        last = seen.subarray(-(HEAD_END.length - 1));
+        // A TLS handshake does not begin with a letter; its cookies cannot be seen.
+        const isHttp = /^[A-Z]/.test(String.fromCharCode(chunks[0]?.[0] ?? 0));
+        if (size >= HEAD_BYTES || seen.includes(HEAD_END) || !isHttp) done();
+      });
     });
-  });
+  }
 }

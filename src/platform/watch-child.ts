@@ -217,6 +217,7 @@ function watch(
       case 'ticket-keys':
       case 'load':
       case 'pass-on':
+      case 'ask-after':
       case 'claim':
       case 'took':
       case 'declined':

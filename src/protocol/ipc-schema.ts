@@ -42,6 +42,7 @@ const fromApp: v.GenericSchema<unknown, FromApp> = v.variant('kind', [
   v.object({ kind: v.literal('ticket-keys'), keys: v.pipe(v.string(), v.regex(/^[\w+/]{64}$/)) }),
   v.object({ kind: v.literal('load'), socket: text, open: count }),
   v.object({ kind: v.literal('pass-on'), socket: text, open: count, pass: count, moves }),
+  v.object({ kind: v.literal('ask-after'), pass: count }),
   v.object({ kind: v.picklist(['claim', 'took', 'declined']), connection: count }),
   v.object({ kind: v.literal('want-signal') }),
   v.object({ kind: v.literal('listening'), address: text, anyPort: v.optional(v.boolean()) }),

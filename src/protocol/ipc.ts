@@ -67,6 +67,8 @@ export type FromSockets =
       readonly pass: number;
       readonly moves: Moves | null;
     }
+  /** It has heard nothing of this one for long: is it there? Else `kept`, as without a descriptor free it did not come. */
+  | { readonly kind: 'ask-after'; readonly pass: number }
   /** The answer to `offer`: yes, as it is not busy. */
   | { readonly kind: 'claim'; readonly connection: number }
   /** The answers to `take`. */
@@ -154,7 +156,12 @@ export type ToSockets =
       readonly socket: string;
       readonly head: string;
       readonly moves: Moves | null;
-    };
+    }
+  /** It was sent long ago: `declined`, unless it `took` it before, as without a descriptor free it did not come. */
+  | { readonly kind: 'ask-after'; readonly connection: number };
+
+/** Who has sent a connection asks after it once, this much later; the question does not overtake it. */
+export const ASK_AFTER_MS = 1000;
 
 /** Of a connection that goes on where its worker ends: nothing was asked on it yet, or it lies between two requests. */
 export type Moves = 'fresh' | 'idle';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -269,4 +269,12 @@ test('a folder that was removed under the shell', async (t) => {
   const { status, stderr } = inGone(`start ${fixture('idles.js')}`);
   assert.equal(status, 2, stderr);
   causeAndNextStep(stderr, /the folder that this command was called in is not there/, /cd/);
+  // What depends on no folder is done.
+  await box.ok('start', fixture('idles.js'), '--name', 'job');
+  for (const command of ['start job', 'restart job', 'reload job', 'reset job', 'stop job', 'delete job']) {
+    mkdirSync(dirname(gone));
+    const done = inGone(command);
+    assert.equal(done.status, 0, `${command}: ${done.stderr}`);
+  }
+  assert.deepEqual(await box.rows(), []);
 });

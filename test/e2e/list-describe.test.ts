@@ -96,6 +96,7 @@ test('describe shows the command, the readiness, the address and the logs', asyn
   assert.match(stdout, /mode +cluster, 2 instances/);
   assert.match(stdout, /command +\S*node --no-warnings \S*http-hello\.js one two/);
   assert.match(stdout, new RegExp(`working directory +${box.cwd}`));
+  assert.match(stdout, /restarts +yes; errored after 16 unstable runs in a row, and tried again now and then\n/);
   assert.match(stdout, /ready when +it listens and its main module has run; or, .* stayed up for 3000 ms after that/);
   assert.match(stdout, /stop +SIGINT, SIGKILL after 1600 ms/);
   assert.equal(stdout.match(new RegExp(`listens on +127\\.0\\.0\\.1:${box.port}`, 'g'))?.length, 2);

@@ -170,3 +170,36 @@ test('those that move are offered, however many a worker was asked to take befor
   }
   assert.equal(handover.count, 0);
 });
+
+test('one that did not come goes on: its giver keeps it, or another worker gets it', async () => {
+  const { giver, heir, other, handover, client, claim } = moving();
+  handover.askedAfter(giver, 7);
+  assert.deepEqual(giver.heardOfPasses('kept'), [], 'it is here');
+  handover.askedAfter(giver, 8);
+  assert.deepEqual(giver.heardOfPasses('kept'), [8]);
+
+  claim(heir);
+  const [id = 0] = heir.heard('take');
+  await until(() => heir.told.some((body) => body.kind === 'ask-after' && body.connection === id), 'the question');
+  handover.declined(heir, id);
+  claim(other);
+  assert.deepEqual(other.heard('take'), [id]);
+  handover.declined(heir, id);
+  assert.equal(client.closed, false, 'a late answer changes nothing');
+  handover.took(other, id);
+  assert.deepEqual([client.closed, giver.heardOfPasses('passed')], [true, [7]]);
+});
+
+test('one that its only worker cannot take is closed in the end', () => {
+  const worker = new FakeWorker(0);
+  const listener = listenerOf({ worker, open: 0 });
+  const handover = new Handover();
+  const client = new FakeClient();
+  handover.wait(handover.hold(listener, client, {}));
+  for (const attempt of [1, 2]) {
+    assert.equal(client.closed, false);
+    assert.equal(worker.heard('take').length, attempt);
+    handover.declined(worker, worker.heard('take')[0] ?? -1);
+  }
+  assert.deepEqual([client.closed, handover.count], [true, 0]);
+});

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { connect, type Socket } from 'node:net';
+import { type TestContext, test } from 'node:test';
 import { withMark } from '../../src/bootstrap/session-mark.ts';
-import { cookieIn, sessionIn, weigh } from '../../src/platform/sticky.ts';
+import { bind, nameOf, type RawHandle } from '../../src/platform/raw-handle.ts';
+import { cookieIn, HeadReader, sessionIn, weigh } from '../../src/platform/sticky.ts';
 
 const slots = [0, 1, 2, 3];
 const best = (client: string, among: readonly number[]): number =>
@@ -40,4 +42,62 @@ test('a session is marked where its cookie is set, and the mark is found', () =>
   assert.deepEqual(sessionIn(request('io=abc; io-upkeep=2'), 'io'), { value: 'abc', marked: 2 });
   assert.deepEqual(sessionIn(request('io=abc; io-upkeep=x2'), 'io'), { value: 'abc', marked: null });
   assert.deepEqual(sessionIn(request('io-upkeep=2'), 'io'), { value: null, marked: null });
+});
+
+const COOKIE_HEAD = 'GET / HTTP/1.1\r\nCookie: io=abc\r\n\r\n';
+
+/** Connections as the supervisor accepts them, each with its client. */
+async function accepting(t: TestContext): Promise<() => Promise<{ client: Socket; raw: RawHandle }>> {
+  const handle = bind({ address: '127.0.0.1', port: 0, addressType: 4, flags: 0 });
+  assert.ok(typeof handle !== 'number');
+  const raws: RawHandle[] = [];
+  const waiting: ((raw: RawHandle) => void)[] = [];
+  const clients: Socket[] = [];
+  handle.onconnection = (_status, raw) => {
+    if (!raw) return;
+    raws.push(raw);
+    waiting.shift()?.(raw);
+  };
+  assert.equal(handle.listen(64), 0);
+  t.after(() => {
+    for (const client of clients) client.destroy();
+    for (const raw of [handle, ...raws]) raw.close();
+  });
+  return async () => {
+    const client = connect(Number(nameOf(handle)['port']), '127.0.0.1');
+    clients.push(client);
+    client.on('error', () => {});
+    const raw = await new Promise<RawHandle>((resolve) => void waiting.push(resolve));
+    return { client, raw };
+  };
+}
+
+test('a head that comes in parts is complete with its last byte', async (t) => {
+  const accept = await accepting(t);
+  for (const parts of [[COOKIE_HEAD], [COOKIE_HEAD.slice(0, -1), '\n'], COOKIE_HEAD.split('')]) {
+    const { client, raw } = await accept();
+    client.setNoDelay(true);
+    const read = new HeadReader().read(raw, 'io');
+    for (const part of parts) await new Promise((resolve) => client.write(part, () => setImmediate(resolve)));
+    const { head, value } = await read;
+    assert.equal(value, 'abc');
+    assert.equal(Buffer.from(head, 'base64').toString(), COOKIE_HEAD);
+  }
+});
+
+test('of too many that send no head, the one that is read for longest goes on as it is', async (t) => {
+  const accept = await accepting(t);
+  const reader = new HeadReader(2);
+  const silent = await accept();
+  const first = reader.read(silent.raw, 'io');
+  const half = await accept();
+  await new Promise((resolve) => half.client.write('GET', resolve));
+  const second = reader.read(half.raw, 'io');
+  const honest = await accept();
+  const third = reader.read(honest.raw, 'io');
+  assert.deepEqual(await first, { head: '', value: null, marked: null });
+  honest.client.write(COOKIE_HEAD);
+  assert.equal((await third).value, 'abc');
+  half.client.end();
+  assert.equal(Buffer.from((await second).head, 'base64').toString(), 'GET');
 });

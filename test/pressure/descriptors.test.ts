@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fixture } from '../e2e/harness.ts';
 import { isAlive } from '../e2e/processes.ts';
-import { startLoad } from '../e2e/requests.ts';
+import { get, startLoad } from '../e2e/requests.ts';
 import { until } from '../e2e/until.ts';
 import { pressureBox, takeDescriptors, withPrlimit } from './pressure.ts';
 
@@ -78,6 +78,16 @@ describe('a process without descriptors', { concurrency: 2 }, () => {
       assert.deepEqual((await load.stop()).failures, []);
     },
   );
+
+  test('what is passed on to a supervisor without descriptors is served all the same', withPrlimit, async (t) => {
+    const box = await pressureBox(t);
+    await box.ok('start', fixture('http-slow-answers.js'), '--name', 'web', '-i', '3');
+    const [supervisor = 0] = box.supervisors();
+    await takeDescriptors(box, supervisor, box.supervisorSocket());
+    // More at once than a worker may have as its share, so that some are passed on.
+    const answers = await Promise.all(Array.from({ length: 60 }, () => get(box.port)));
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+  });
 
   test('adopted apps are not taken for gone by a supervisor that cannot look at them', withPrlimit, async (t) => {
     const box = await pressureBox(t);

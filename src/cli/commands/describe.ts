@@ -50,7 +50,7 @@ function renderApp({ app, instances, node = null }: AppView, now: number): strin
     ['working directory', program.cwd],
     ['created', new Date(app.createdAt).toISOString()],
     ['ready when', readyWhen(spec)],
-    ['restarts', restart.autorestart ? `yes, given up after ${restart.maxRestarts} unstable runs in a row` : 'no'],
+    ['restarts', restartsText(restart)],
     ['logs rotate', rotationText(spec.logs)],
     ['stop', `${stop.signal}, SIGKILL after ${stop.killTimeoutMs} ms`],
   ];
@@ -71,7 +71,7 @@ function renderInstance(instance: AppView['instances'][number], now: number, mod
   if (successor) rows.push(['new one', `${successor.stage}, pid ${successor.pid ?? '-'}`]);
   if (draining.length > 0) rows.push(['draining', `pid ${draining.join(', ')}`]);
   if ('since' in state) rows.push(['uptime', formatDuration(now - state.since)]);
-  if (pid !== null) rows.push(['listens on', listens.length > 0 ? listens.join(', ') : nowhere(mode)]);
+  if (pid !== null) rows.push(['listens on', listens.length > 0 ? listens.join(', ') : nowhere(mode, state.kind)]);
   if (rssBytes !== null)
     rows.push(['memory, cpu', `${formatBytes(rssBytes)}, ${cpuPercent === null ? '-' : `${cpuPercent}%`}`]);
   rows.push(['restarts', String(restarts)]);
@@ -170,7 +170,14 @@ function readyWhen({ ready, mode, program }: AppView['app']['spec']): string {
   return `it listens and its main module has run; or, listening nowhere, ${alone}`;
 }
 
-function nowhere(mode: string): string {
+function restartsText({ autorestart, maxRestarts, erroredRetry }: AppSpec['restart']): string {
+  if (!autorestart) return 'no';
+  const runs = `${maxRestarts} unstable ${maxRestarts === 1 ? 'run' : 'runs in a row'}`;
+  return erroredRetry ? `yes; errored after ${runs}, and tried again now and then` : `yes, given up after ${runs}`;
+}
+
+function nowhere(mode: string, state: string): string {
+  if (state === 'starting') return 'nowhere yet';
   return mode === 'cluster' ? 'nowhere: it shares no port' : 'unknown, or nowhere';
 }
 

@@ -107,8 +107,7 @@ function defaultFile({ cwd }: Context): string {
 
 /** A word that is no file may name an app that is there. */
 async function isRegistered(context: Context, target: string, options: Options): Promise<boolean> {
-  if (typedAppFlags(options).length > 0 || context.rest.length > 0 || existsSync(resolve(context.cwd, target)))
-    return false;
+  if (typedAppFlags(options).length > 0 || context.rest.length > 0 || isFile(context, target)) return false;
   // A daemon that is gone knows it, too: from the state that it has left.
   const client = existsSync(context.home.state) ? await context.connect() : await context.connectRunning();
   if (!client) return false;
@@ -117,6 +116,15 @@ async function isRegistered(context: Context, target: string, options: Options):
   } catch (error) {
     if (error instanceof UpkeepError && error.code === 'APP_NOT_FOUND') return false;
     throw error;
+  }
+}
+
+function isFile(context: Context, target: string): boolean {
+  try {
+    return existsSync(resolve(context.cwd, target));
+  } catch {
+    // In a folder that was removed there is none.
+    return false;
   }
 }
 
