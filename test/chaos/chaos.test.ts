@@ -129,8 +129,10 @@ class Chaos {
     let rows: readonly InstanceView[] = [];
     const calm = async (): Promise<boolean> => {
       rows = JSON.parse((await this.#box.ok('list', '--json')).stdout) as readonly InstanceView[];
-      const states = rows.map(({ state, draining }) => (draining.length > 0 ? 'draining' : state.kind));
       // A reload whose command was cut short may still go on.
+      const states = rows.map(({ state, draining, successor }) =>
+        draining.length > 0 || successor ? 'in a reload' : state.kind,
+      );
       const alive = rows.every(({ pid }) => pid === null || isAlive(pid));
       return rows.length > 0 && alive && states.every((kind) => kind === 'online' || kind === 'stopped');
     };
