@@ -4,22 +4,24 @@ import { sendSignal } from './send-signal.ts';
 import { markedProcesses, type Trace, traceOf } from './traces.ts';
 
 const POLL_MS = 50;
+/** One that forks faster than it can be looked for is left to its cgroup, its group, and the next try. */
+const MOST_LOOKS = 5;
 /**
  * Read once in a turn of the event loop, as many trees may be signalled, or found to have lost their main process, in
  * one: it takes 30 us a process. An older one may not have yet what a main process left behind.
  */
-let table: readonly ProcessStat[] | null = null;
+let table: { readonly rows: readonly ProcessStat[]; readonly newest: number } | null = null;
 /** The main processes of all trees. None of them is in another tree, so that of many instances few are looked at. */
 const mains = new Set<number>();
 
-function currentTable(): readonly ProcessStat[] {
-  if (table) return table;
+function currentTable(newest?: number): readonly ProcessStat[] {
+  if (table && (newest === undefined || table.newest === newest)) return table.rows;
   try {
-    const rows = readAllProcesses(mains);
+    table = { newest: newestPid(), rows: readAllProcesses(mains) };
     setImmediate(() => {
       table = null;
     });
-    return (table = rows);
+    return table.rows;
   } catch {
     // Groups and cgroups are left, and what was seen before.
     return [];
@@ -28,8 +30,11 @@ function currentTable(): readonly ProcessStat[] {
 
 /** What a tree asks of the system. */
 export interface Processes {
-  /** All of them, as they were in this turn of the event loop; main processes may be left out. */
-  readonly all: () => readonly ProcessStat[];
+  /**
+   * All of them, as they were in this turn of the event loop; main processes may be left out.
+   * @param newest not as they were before this was the newest.
+   */
+  readonly all: (newest?: number) => readonly ProcessStat[];
   readonly one: (pid: number) => ProcessStat | null;
   readonly marked: (mark: string, rows: readonly ProcessStat[]) => readonly ProcessStat[];
   /** Changes whenever a process is made, where that can be told. */
@@ -81,13 +86,28 @@ export class ProcessTree {
    * signal comes would go on with the next command.
    */
   signal(signal: string): void {
+    if (signal === 'SIGKILL') return this.#kill();
     this.#look();
     if (this.#mainLives()) this.#processes.signal(this.#pid, signal);
     for (const pid of this.#alive()) this.#processes.signal(pid, signal);
-    if (signal !== 'SIGKILL') return;
-    // What was forked since the look; a second SIGKILL does no harm, a second polite signal might.
+  }
+
+  /** What is killed may have forked since it was looked for. */
+  #kill(): void {
+    if (this.#mainLives()) this.#processes.signal(this.#pid, 'SIGKILL');
+    const killed = new Set<number>();
+    for (let look = 0; look < MOST_LOOKS; look++) {
+      const newest = this.#processes.newest();
+      this.#look(newest);
+      const found = this.#alive().filter((pid) => !killed.has(pid));
+      for (const pid of found) {
+        killed.add(pid);
+        this.#processes.signal(pid, 'SIGKILL');
+      }
+      if (found.length === 0 && this.#processes.newest() === newest) break;
+    }
     this.#trace.cgroup?.kill();
-    if (this.#groupIsOurs) this.#processes.signal(-this.#pid, signal);
+    if (this.#groupIsOurs) this.#processes.signal(-this.#pid, 'SIGKILL');
   }
 
   /** The main process was reaped: its pid may be another's from now on. */
@@ -127,20 +147,21 @@ export class ProcessTree {
     if (this.#mainGone) this.#trace.cgroup?.remove();
   }
 
-  /** What forked while it was looked for, and ended, has left a child that was not there to be seen: then once more. */
+  /** What forked while it was looked for, and ended, has left a child that was not there to be seen. */
   #finds(): boolean {
-    const before = this.#processes.newest();
-    this.#look();
-    if (this.#alive().length > 0 || this.#processes.newest() === before) return this.#alive().length > 0;
-    table = null;
-    this.#look();
-    return this.#alive().length > 0;
+    for (let look = 0; look < MOST_LOOKS; look++) {
+      const newest = this.#processes.newest();
+      this.#look(newest);
+      if (this.#alive().length > 0) return true;
+      if (this.#processes.newest() === newest) return false;
+    }
+    return false;
   }
 
-  #look(): void {
+  #look(newest?: number): void {
     this.#checkGroup();
     const { mark } = this.#trace;
-    const rows = this.#processes.all();
+    const rows = this.#processes.all(newest);
     const children = new Map<number, ProcessStat[]>();
     for (const row of rows) {
       const siblings = children.get(row.ppid);

@@ -39,8 +39,8 @@ test("apps start while upkeep's own folder is away, and while their home lacks t
   leave();
   for (const name of ['job', 'web']) {
     for (const spoil of [() => {}, () => removeCopies(box)]) {
-      const pid = await crash(box, name);
       spoil();
+      const pid = await crash(box, name);
       await until(async () => (await online(box, name)) && (await pidOf(box, name)) !== pid, `another ${name}`);
     }
     assert.deepEqual(box.log(`${name}-error.log`), '');
