@@ -3,7 +3,7 @@
  * `daemon.cjs HOME kept LAUNCHER`, or `kept-until-sigterm` where that has no other signal to stop with (docs/boot.md).
  */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readlinkSync, realpathSync, writeSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, readlinkSync, realpathSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Daemon } from '../daemon/daemon.ts';
@@ -112,6 +112,14 @@ async function main(): Promise<void> {
     writeStatus: (listing) => writeStatus(home, listing, { wall: Date.now(), elapsed: systemClock.now() }),
     resolveLinks: (path) => orNull(() => realpathSync(path)),
     readLink: (path) => orNull(() => readlinkSync(path)),
+    isExecutable: (path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    },
     emptyLogs,
     trimLogs: (apps) => trimLogs(home.logs, apps),
     log,

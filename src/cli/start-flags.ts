@@ -54,14 +54,15 @@ export function namingFlags<T>(flags: Options, action: () => T): T {
     if (!(error instanceof UpkeepError)) throw error;
     const { code, message, hint } = error;
     const flag = appFlags(flags).find((given) => message.startsWith(`${FLAGS}: ${keyOf(given)}`));
-    const named = flag === undefined ? message : message.replace(`${FLAGS}: ${keyOf(flag)}`, inWords(flag));
+    const named =
+      flag === undefined ? message : message.replace(`${FLAGS}: ${keyOf(flag)}`, inWords(flag, flags[flag]));
     throw new UpkeepError(code === 'CONFIG_INVALID' ? 'USAGE' : code, named, { hint, cause: error });
   }
 }
 
 /** The flags that describe an app, as they were typed. */
 export function typedAppFlags(flags: Options): readonly string[] {
-  return appFlags(flags).map(inWords);
+  return appFlags(flags).map((flag) => inWords(flag, flags[flag]));
 }
 
 function appFlags(flags: Options): readonly string[] {
@@ -75,7 +76,7 @@ function fromJson(given: unknown, flag: string): unknown {
   try {
     return JSON.parse(String(given));
   } catch {
-    const text = `${inWords(flag)}: expected JSON, such as '{"http": "/healthz"}', got ${show(given)}`;
+    const text = `${inWords(flag, given)}: expected JSON, such as '{"http": "/healthz"}', got ${show(given)}`;
     throw new UpkeepError('USAGE', text, { hint: 'docs/configuration.md lists its keys' });
   }
 }
@@ -84,7 +85,8 @@ function keyOf(flag: string): string {
   return RENAMED[flag] ?? flag.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-function inWords(flag: string): string {
+/** As it was typed: what is on by default has a `--no-`, unless another value was given. */
+function inWords(flag: string, given: unknown): string {
   const word = flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  return ON_BY_DEFAULT.has(flag) ? `--no-${word}` : `--${word}`;
+  return ON_BY_DEFAULT.has(flag) && given === false ? `--no-${word}` : `--${word}`;
 }

@@ -20,6 +20,7 @@ export interface DaemonPorts {
   readonly resolveLinks: (path: string) => string | null;
   /** What a symbolic link says; null for what is none. */
   readonly readLink: (path: string) => string | null;
+  readonly isExecutable: (path: string) => boolean;
   /** Empties logs, and removes what was set aside of them. */
   readonly emptyLogs: (logs: readonly LogPath[]) => EmptiedLogs;
   /** Removes the oldest logs until those of all apps, also of apps that are gone, are within their limit. */

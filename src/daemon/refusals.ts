@@ -1,4 +1,4 @@
-import { type AppSpec, MOST_SPEC_BYTES } from '../domain/app-spec.ts';
+import { type AppSpec, MOST_SPEC_BYTES, programToRun } from '../domain/app-spec.ts';
 import { pidOf } from '../domain/instance.ts';
 import { missingPath } from '../domain/release.ts';
 import { UpkeepError } from '../protocol/errors.ts';
@@ -69,12 +69,20 @@ export class Refusals {
       const instance = this.#supervisors.instance(id);
       return instance && pidOf(instance) !== null;
     });
-    const missing = runs ? missingPath(spec, this.#ports) : null;
-    if (!missing) return null;
+    if (!runs) return null;
+    const missing = missingPath(spec, this.#ports);
+    if (!missing) return this.#ofUnexecutable(spec);
     const { what, path, link } = missing;
     const leads = link && `${link.path} leads to ${link.target}`;
     const where = link?.path === path ? leads : `${path}${leads ? `, where ${leads}` : ''}`;
     const hint = 'what runs goes on; deploy it, or let the link lead elsewhere, and try again';
     return new UpkeepError('SCRIPT_NOT_FOUND', `its ${what} is not there: ${where}`, { hint });
+  }
+
+  #ofUnexecutable(spec: AppSpec): UpkeepError | null {
+    const { exec, script } = programToRun(spec);
+    if (exec !== script || this.#ports.isExecutable(script)) return null;
+    const hint = `what runs goes on; chmod +x ${script}, and try again`;
+    return new UpkeepError('SCRIPT_NOT_FOUND', `its script is not executable: ${script}`, { hint });
   }
 }

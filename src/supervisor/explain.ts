@@ -51,7 +51,8 @@ function explain(managed: ManagedInstance, ports: Pick<Ports, 'portOwner'>): Exp
     return { reason: `it ended at once, with code 0: nothing keeps it running (${reason})`, hint, stderr };
   }
   if (reason.startsWith('cannot write the log file')) {
-    return { reason, hint: 'make it writable, or name other files with --output and --error', stderr };
+    const remedy = reason.endsWith('it is a folder') ? 'move it away' : 'make it writable';
+    return { reason, hint: `${remedy}, or name other files with --output and --error`, stderr };
   }
   if (/(^|: )cannot start/.test(reason)) return { reason, hint: 'check the path and its permissions', stderr };
   if (/wait_ready/.test(reason)) {

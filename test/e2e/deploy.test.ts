@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fixture, type Sandbox, sandbox } from './harness.ts';
@@ -113,6 +113,22 @@ test('a restart or reload into a release that is not there is refused, and what 
   );
   assert.deepEqual(await pids(box, 'web'), before);
   assert.match(await says(box), /^one/);
+});
+
+test('a restart of a program that may not be executed any more is refused, and what runs goes on', async (t) => {
+  const box = await sandbox(t);
+  const program = box.write('job', '#!/bin/sh\nexec sleep 1000\n');
+  chmodSync(program, 0o755);
+  await box.ok('start', program);
+  const before = await pids(box, 'job');
+  chmodSync(program, 0o644);
+  for (const command of ['restart', 'reload']) {
+    const { stderr } = await box.fails(command, 'job');
+    assert.match(stderr, /its script is not executable: .*\/job\n {2}next: what runs goes on; chmod \+x .*\/job/);
+  }
+  assert.deepEqual(await pids(box, 'job'), before);
+  chmodSync(program, 0o755);
+  await box.ok('restart', 'job');
 });
 
 test('rollback of a cluster whose restart failed goes back to what served, with the secrets that it had', async (t) => {

@@ -108,6 +108,14 @@ for (const [mode, flags] of MODES) {
     assert.match(stderr, /✗ idles \(0\): cannot write the log file .*\/file\/out(-\d)?\.log/);
     assert.match(stderr, /\n {2}next: /);
     await neverOnline(box);
+    // Else each of several instances has a name of its own.
+    const merged = ['--merge-logs', '--output', box.cwd, ...flags];
+    const folder = await box.fails('start', fixture('idles.js'), '--name', 'other', ...merged);
+    causeAndNextStep(
+      folder.stderr,
+      /cannot write the log file .*: it is a folder/,
+      /move it away, or name other files/,
+    );
   });
 
   test(`${mode}: interpreter not found`, async (t) => {

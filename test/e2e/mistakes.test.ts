@@ -100,6 +100,7 @@ test('a value of the wrong kind names the option, what came and what was expecte
     [['--kill-timeout', 'soon'], /^upkeep: --kill-timeout: expected milliseconds.*got "soon"/],
     [['-i', 'some'], /^upkeep: --instances: expected a whole number.*got "some"/],
     [['--cron-restart', 'nightly'], /^upkeep: --cron-restart: expected a cron pattern.*got "nightly"/],
+    [['--treekill', 'sideways'], /^upkeep: --treekill: expected true, false or 'main-first', got "sideways"$/m],
     [['--readiness', '{"http":1}'], /^upkeep: --readiness\.http: expected a text, got 1$/m],
     [['--max-restarts', '-4'], /^upkeep: --max-restarts: .*got "-4"/],
     [['--stop-exit-codes', '300'], /expected exit codes of at most 255, got "300"/],

@@ -153,6 +153,7 @@ export class FakeMachine implements DaemonPorts {
 
   /** What symbolic links say. */
   readonly targets = new Map<string, string>();
+  readonly isExecutable = (): boolean => true;
   readonly readLink = (path: string): string | null => this.targets.get(path) ?? null;
 
   readonly emptied: string[] = [];
