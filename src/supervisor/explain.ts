@@ -66,7 +66,10 @@ const IN_USE = 'stop what uses it, or let the app listen elsewhere';
 
 /** Whose port it is that an instance in fork mode wants: mostly that of another instance, which is not to be stopped. */
 function shareHint({ spec, siblings }: ManagedInstance): string | null {
-  const served = siblings().some(({ instance }) => instance.state.kind === 'online');
+  // One that has not failed so far has what this one wanted, or is about to serve there.
+  const served = siblings().some(
+    ({ instance: { state, lastExit } }) => state.kind === 'online' || (state.kind === 'starting' && lastExit === null),
+  );
   if (spec.mode !== 'fork' || !served) return null;
   const own = '--increment-var PORT gives each a PORT of its own';
   const share = 'instances in fork mode share no port';

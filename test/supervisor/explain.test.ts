@@ -80,6 +80,23 @@ describe('a port that is in use', () => {
       assert.doesNotMatch(outcome?.hint ?? '', /stop/);
     });
 
+  test('by one that was started at the same time, neither', async () => {
+    const it = new Supervised(appSpec({ instances: 2, program: { runtime: 'other' }, restart: { maxRestarts: 1 } }));
+    let launched = 0;
+    it.launcher.script = {
+      obeys: true,
+      run: (process) => {
+        if (launched++ === 0) return;
+        it.ports.logs.captures.at(-1)?.write('OSError: [Errno 98] Address already in use');
+        process.exit(1);
+      },
+    };
+    const start = await it.begin('start', [0, 1]);
+    await it.clock.advance(5000);
+    const failed = (await start.outcomes).find(({ ok }) => !ok);
+    assert.match(failed?.hint ?? '', /^instances in fork mode share no port: --increment-var PORT/);
+  });
+
   test('is told with its owner', async () => {
     const { reason, hint } = await explained({ uncaught: {} });
     assert.match(reason ?? '', /^port 3000 is in use by nginx \(pid 812\) /);
