@@ -51,7 +51,7 @@ describe('a machine with systemd', { skip: cannotBoot() }, () => {
     renameSync(join(disk, 'opt/node-a'), join(disk, 'opt/node-b'));
     await boot();
     assert.match(await list(), THREE_ONLINE);
-    assert.notEqual(await processes('/opt/node-b/bin/node'), '');
+    assert.notEqual(await processes('/.upkeep/run/bootstrap-'), '');
     assert.equal(await processes('/opt/node-a'), '');
   });
 

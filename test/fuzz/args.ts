@@ -121,8 +121,14 @@ async function run(
   running.then(end, end);
   for (let turns = 0; turns < MOST_TURNS && !progress.ended; turns++) await turn();
   if (!progress.ended) interrupt.abort();
-  for (const client of clients) client.close();
-  return { code: await running, said };
+  const closeAll = (): void => {
+    for (const client of clients.splice(0)) client.close();
+  };
+  closeAll();
+  const code = await running;
+  // It may have connected again meanwhile.
+  closeAll();
+  return { code, said };
 }
 
 function mutateArgs(

@@ -18,6 +18,11 @@ import type { Random } from './random.ts';
 const LOCKS = 0.02;
 const NOW = { wall: 1_700_000_000_000, elapsed: 1_000_000 };
 
+/** What the corpus has: states of a version that did not write all fields. */
+interface OldApp {
+  readonly spec: { readonly drain: object; readonly restart: object; readonly stop: object };
+}
+
 export interface StateFiles {
   readonly newest: Buffer;
   readonly older: Buffer;
@@ -48,9 +53,18 @@ export function stateTarget(): Target<StateFiles> & { readonly end: () => void }
       const found = await loadState(path);
       if (!newer) assert.equal(found.complete, false, 'what is damaged is not taken');
       if (!newer && isWhole(older) && texts.includes(older)) {
-        const { apps } = JSON.parse(older.toString('utf8').slice(65)) as { apps: readonly object[] };
-        // The corpus has states of a version that did not write these fields.
-        const expected = apps.map((app) => ({ failedReload: null, unproven: null, ...app }));
+        const { apps } = JSON.parse(older.toString('utf8').slice(65)) as { apps: readonly OldApp[] };
+        const expected = apps.map(({ spec, ...app }) => ({
+          failedReload: null,
+          unproven: null,
+          ...app,
+          spec: {
+            ...spec,
+            drain: { moveConnections: true, ...spec.drain },
+            restart: { erroredRetry: true, ...spec.restart },
+            stop: { mainFirst: false, ...spec.stop },
+          },
+        }));
         assert.deepEqual(found.apps, expected, 'the one before serves');
       }
       if (!found.complete) assert.ok(found.problem, 'it is told');
