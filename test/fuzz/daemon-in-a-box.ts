@@ -47,9 +47,7 @@ export class BoxedDaemon {
 
   /** Its connections are closed, and nothing is started any more. */
   end(): void {
-    this.machine.onStart = () => {
-      throw new Error('the machine is gone');
-    };
+    this.machine.startFailure = new Error('the machine is gone');
     for (const supervisor of this.machine.supervisors.values()) supervisor.die();
   }
 
