@@ -1,5 +1,6 @@
+import { UpkeepError } from '../protocol/errors.ts';
 import type { Home } from '../protocol/home.ts';
-import { readMarks } from '../protocol/marks.ts';
+import { heldPipes, readMarks } from '../protocol/marks.ts';
 import type { Hello } from '../protocol/messages.ts';
 import type { Client } from './client.ts';
 
@@ -35,7 +36,9 @@ export class Session {
     const { daemons, supervisors, left, piped } = readMarks(home);
     if (daemons.length + supervisors.size + left.size + piped.size === 0) return null;
     const { connectOrStart } = await import('./client.ts');
-    this.#client = await connectOrStart(home, this.#daemonScript, 'ending');
+    this.#client = await connectOrStart(home, this.#daemonScript, 'ending').catch((cause: unknown) => {
+      throw notEnded(home, UpkeepError.from(cause));
+    });
     return this.#client;
   }
 
@@ -59,4 +62,12 @@ export class Session {
     this.#client?.close();
     this.#client = null;
   }
+}
+
+/** Where no daemon could be started to end what runs. */
+function notEnded({ run }: Home, cause: UpkeepError): UpkeepError {
+  const pids = [...new Set(heldPipes(run).map(({ pid }) => pid))];
+  if (pids.length === 0) return cause;
+  const { code, message, hint } = cause;
+  return new UpkeepError(code, `${message}; its apps go on, as processes ${pids.join(', ')}`, { cause, hint });
 }

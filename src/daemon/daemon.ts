@@ -114,7 +114,7 @@ export class Daemon {
       case 'stop':
       case 'reset': {
         const apps = kind === 'stop' ? before.map(({ key }) => this.#registry.want(key, ids, 'down')) : before;
-        return this.#wanted.saveAnd(() => this.#runKnown(kind, apps, ids));
+        return this.#wanted.saveAnd(() => this.#runKnown(kind, apps, ids), areDone);
       }
       case 'delete':
         return this.#remove(before, ids);
@@ -244,12 +244,21 @@ export class Daemon {
       );
       if (left.size === 0) return stopped;
       const remaining = apps.filter((app) => left.has(supervisorKeyOf(app)));
-      for (const app of remaining) {
-        this.#registry.restore({ ...app, slots: app.slots.map((slot) => ({ ...slot, wanted: 'down' })) });
-      }
+      const ids = remaining.flatMap(({ slots }) => slots.map(({ id }) => id));
+      this.#keepDown(remaining, ids, () => true);
       await this.#wanted.saveAfterwards();
       throw notEnded(stopped, remaining, left);
     });
+  }
+
+  /** What could not be ended is not forgotten: it is ended as soon as that can be done. */
+  #keepDown(apps: readonly AppRecord[], ids: readonly number[], isLeft: (id: number) => boolean): void {
+    for (const app of apps) {
+      const slots = app.slots
+        .filter(({ id }) => !ids.includes(id) || isLeft(id))
+        .map((slot): Slot => (ids.includes(slot.id) ? { ...slot, wanted: 'down' } : slot));
+      this.#registry.restore({ ...app, spec: { ...app.spec, instances: slots.length }, slots });
+    }
   }
 
   /** Stops all instances, as when the machine goes down: what was wanted is what the next daemon starts. */
@@ -425,11 +434,15 @@ export class Daemon {
     }
     return this.#wanted.saveAnd(async () => {
       const outcomes = await this.#runKnown('delete', apps, ids);
+      const left = new Set(outcomes.filter(({ ok }) => !ok).map(({ id }) => id));
+      const remaining = apps.filter(({ slots }) => slots.some(({ id }) => left.has(id)));
+      this.#keepDown(remaining, ids, (id) => left.has(id));
       for (const app of apps.filter(({ key }) => !this.#registry.byKey(key))) {
         await this.#supervisors.retire(supervisorKeyOf(app));
       }
+      if (remaining.length > 0) await this.#wanted.saveAfterwards();
       return outcomes;
-    });
+    }, areDone);
   }
 
   /**
@@ -451,6 +464,10 @@ export class Daemon {
     );
     return [...outcomes, ...trivial];
   }
+}
+
+function areDone(outcomes: readonly Outcome[]): boolean {
+  return outcomes.every(({ ok }) => ok);
 }
 
 /** @returns how what was not begun ends for those of an app's instances that were meant. */

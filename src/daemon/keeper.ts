@@ -179,8 +179,18 @@ export class Keeper {
       await sleep(waitMs, null, { ref: false });
     }
     const ids = new Set(instances.map(({ id }) => id));
+    await this.#endUnwanted(ids);
     await this.startMissing((id) => ids.has(id) && !this.supervisors.instance(id));
     this.#publish();
+  }
+
+  /** What was to be stopped while there was nobody to do it. */
+  async #endUnwanted(ids: ReadonlySet<number>): Promise<void> {
+    const runs = (id: number): boolean => (this.supervisors.instance(id)?.state.kind ?? 'stopped') !== 'stopped';
+    const down = ({ id, wanted }: Slot): boolean => wanted === 'down' && ids.has(id) && runs(id);
+    const apps = this.#registry.apps.filter(({ slots }) => slots.some(down));
+    const unwanted = apps.flatMap(({ slots }) => slots.filter(down).map(({ id }) => id));
+    if (unwanted.length > 0) await this.supervisors.run({ kind: 'stop', apps, ids: unwanted });
   }
 
   adopt(): Promise<readonly AppSnapshot[]> {

@@ -45,6 +45,8 @@ export class Supervisors {
   readonly #ready = new Map<string, SupervisorLink>();
   /** What those that were lost last said: it is true of their apps until others say more. */
   readonly #away = new Map<string, ReadonlyMap<number, InstanceSnapshot>>();
+  /** Why there is no other one in the place of one that is away. */
+  readonly #hindered = new Map<string, string>();
   readonly #awaited = new Set<string>();
   /** Those that are there, or have left apps, and could not be spoken to, nor others be started in their place. */
   readonly #unreached = new Set<string>();
@@ -114,13 +116,12 @@ export class Supervisors {
       const found = link.instances.get(id);
       if (found) return link.told(found);
     }
-    for (const instances of this.#away.values()) {
+    for (const [key, instances] of this.#away) {
       const found = instances.get(id);
-      if (found)
-        return {
-          ...shiftTimes(found, this.#ports.epoch()),
-          unhealthy: 'its supervisor is gone, another one is to come',
-        };
+      if (!found) continue;
+      const why = this.#hindered.get(key) ?? 'another one is to come';
+      const unhealthy = found.state.kind === 'stopped' ? null : `its supervisor is gone, ${why}`;
+      return { ...shiftTimes(found, this.#ports.epoch()), unhealthy };
     }
     return null;
   }
@@ -297,7 +298,9 @@ export class Supervisors {
         await this.#ports.startSupervisor(key, exec);
         return (await this.#adopt(key)).link;
       } catch (cause) {
-        throw isRefusal(cause) ? cause : notThere(key, exec, cause as Error);
+        if (isRefusal(cause)) throw cause;
+        this.#hindered.set(key, `and another one cannot be started: ${shortageOf(cause) ?? (cause as Error).message}`);
+        throw notThere(key, exec, cause as Error);
       }
     })();
     this.#keep(key, starting);
@@ -323,6 +326,7 @@ export class Supervisors {
     });
     this.#ready.set(key, found.link);
     this.#away.delete(key);
+    this.#hindered.delete(key);
     this.#unreached.delete(key);
     return found;
   }

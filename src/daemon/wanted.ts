@@ -39,14 +39,17 @@ export class Wanted {
     await this.save(() => {}).catch((error: Error) => this.#ports.log(error.message));
   }
 
-  /** For what ends processes, and so must work on a full disk too: then it is done all the same, and told. */
-  async saveAnd<T>(act: () => Promise<T>): Promise<T> {
+  /**
+   * For what ends processes, and so must work on a full disk too: then it is done all the same, and told.
+   * @param isDone of what it came to: what was not done tells that itself.
+   */
+  async saveAnd<T>(act: () => Promise<T>, isDone: (result: T) => boolean = () => true): Promise<T> {
     const failed = await this.save(() => {}).then(
       () => null,
       (error: Error) => error,
     );
     const result = await act();
-    if (!failed) return result;
+    if (!failed || !isDone(result)) return result;
     throw new UpkeepError('STATE_UNSAVED', `it was done, but ${failed.message}`, {
       cause: failed,
       hint: `${remedyOf(failed.cause)}: until it is saved, a new daemon would not know of it; the save is tried again all the time`,

@@ -72,7 +72,8 @@ function breakStale(path: string): void {
   const right = `${path}.break`;
   try {
     writeFileSync(right, '', { flag: 'wx', mode: 0o600 });
-  } catch {
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     if (olderThan(right, BREAK_MS)) rmSync(right, { recursive: true, force: true });
     return;
   }

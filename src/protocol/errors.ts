@@ -1,4 +1,4 @@
-import { SHORT_HINT, shortageOf } from '../domain/shortage.ts';
+import { SHORT_HINT, shortageHint, shortageOf } from '../domain/shortage.ts';
 
 /**
  * Every error that crosses a socket or ends a command: a code to match on, an exit code, and what to do next.
@@ -88,7 +88,8 @@ export class UpkeepError extends Error {
     if (thrown instanceof UpkeepError) return thrown;
     const shortage = shortageOf(thrown);
     if (shortage !== null) {
-      return new UpkeepError('MACHINE_SHORT', `${shortage}: ${(thrown as Error).message}`, { cause: thrown });
+      const hint = shortageHint(shortage);
+      return new UpkeepError('MACHINE_SHORT', `${shortage}: ${(thrown as Error).message}`, { cause: thrown, hint });
     }
     const message = thrown instanceof Error ? thrown.message : String(thrown);
     return new UpkeepError('INTERNAL', message, { cause: thrown });

@@ -32,8 +32,9 @@ export function readMarks(home: Home): Marks {
   return { daemons, supervisors, left: new Set(left), piped: new Set(piped) };
 }
 
-/** A log pipe, and where it can be opened, whatever has become of its name. */
+/** A log pipe, who has it, and where it can be opened, whatever has become of its name. */
 export interface HeldPipe {
+  readonly pid: string;
   readonly path: string;
   readonly held: string;
 }
@@ -43,7 +44,7 @@ export function heldPipes(folder: string): readonly HeldPipe[] {
   return pids().flatMap((pid) =>
     [`/proc/${pid}/fd/1`, `/proc/${pid}/fd/2`].flatMap((held) => {
       const path = target(held).replace(/ \(deleted\)$/, '');
-      return path.startsWith(`${folder}/`) && path.endsWith('.fifo') ? { path, held } : [];
+      return path.startsWith(`${folder}/`) && path.endsWith('.fifo') ? { pid, path, held } : [];
     }),
   );
 }

@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { doubled, halved } from './doubled.ts';
 import type { Home } from './home.ts';
 import type { Listing } from './messages.ts';
@@ -48,11 +48,13 @@ export function removeStatus(home: Home): void {
 }
 
 /**
- * @returns null where only the daemon itself can tell: no file, a damaged or an old one, one of another version, or one
- * whose writer is gone.
+ * @returns null where only the daemon itself can tell: no file, a damaged or an old one, one of another version, one
+ * whose writer is gone, or cannot write there any more.
  */
 export function readStatus(home: Home, now: Times): Listing | null {
   try {
+    // On a disk that has turned read-only it stays as it was.
+    accessSync(home.run, constants.W_OK);
     const text = halved(readFileSync(home.status))?.toString('utf8') ?? '';
     const { version, wall, elapsed, pid, startTime, instances, problems } = JSON.parse(text) as Status;
     const ageMs = now.elapsed - elapsed;

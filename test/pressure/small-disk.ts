@@ -17,6 +17,9 @@ export interface SmallDisk {
   readonly takeInodes: (left: number) => void;
   /** Gives back what was taken. */
   readonly free: () => void;
+  /** For what is opened from then on: the kernel lets what is open for writing be written. */
+  readonly turnReadOnly: () => void;
+  readonly turnWritable: () => void;
 }
 
 export function smallDisk(t: TestContext, box: PressureBox): SmallDisk {
@@ -29,9 +32,10 @@ export function smallDisk(t: TestContext, box: PressureBox): SmallDisk {
     t.skip(`no disk can be mounted: ${(error as Error).message}`);
     throw error;
   }
+  let mounts = 1;
   // After the sandbox has ended.
   t.after(() => {
-    execFileSync('umount', ['--lazy', folder]);
+    for (; mounts > 0; mounts--) execFileSync('umount', ['--lazy', folder]);
     rmSync(folder, { recursive: true });
   });
   symlinkSync(folder, box.home);
@@ -40,7 +44,13 @@ export function smallDisk(t: TestContext, box: PressureBox): SmallDisk {
   const free = (): void => {
     for (const path of [taken, ...inodes.splice(0)]) rmSync(path, { force: true });
   };
-  box.atEnd(free);
+  const turnWritable = (): void => {
+    if (mounts > 1) execFileSync('mount', ['-o', 'remount,rw,bind', folder]);
+  };
+  box.atEnd(() => {
+    turnWritable();
+    free();
+  });
   return {
     fill: () => {
       const fd = openSync(taken, 'a');
@@ -57,6 +67,13 @@ export function smallDisk(t: TestContext, box: PressureBox): SmallDisk {
       for (const path of inodes.splice(-left, left)) rmSync(path);
     },
     free,
+    turnReadOnly: () => {
+      // Over itself: where files are open for writing, nothing is mounted read-only in its place.
+      execFileSync('mount', ['--bind', folder, folder]);
+      mounts++;
+      execFileSync('mount', ['-o', 'remount,ro,bind', folder]);
+    },
+    turnWritable,
   };
 }
 
