@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import type { Home } from './home.ts';
 
 /** What tells that something of a home runs, or has been left there, also where its files are gone. */
@@ -41,12 +42,23 @@ export interface HeldPipe {
 
 /** The log pipes in a folder that processes have as their stdout or stderr. */
 export function heldPipes(folder: string): readonly HeldPipe[] {
+  const real = realFolder(folder);
   return pids().flatMap((pid) =>
     [`/proc/${pid}/fd/1`, `/proc/${pid}/fd/2`].flatMap((held) => {
       const path = target(held).replace(/ \(deleted\)$/, '');
-      return path.startsWith(`${folder}/`) && path.endsWith('.fifo') ? { pid, path, held } : [];
+      return dirname(path) === real && path.endsWith('.fifo') ? { pid, path: join(folder, basename(path)), held } : [];
     }),
   );
+}
+
+/** Where a folder is, or was, once all links are followed: the home may be reached by one. */
+function realFolder(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch {
+    const above = dirname(folder);
+    return above === folder ? folder : join(realFolder(above), basename(folder));
+  }
 }
 
 function pids(): readonly string[] {
