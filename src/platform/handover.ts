@@ -62,6 +62,8 @@ export interface Connection {
   /** The only place that it may move to. */
   readonly slot: number | null;
   readonly asked: Set<SocketWorker>;
+  /** To whom it was sent, and who did not have it. */
+  readonly declined: Set<SocketWorker>;
   /** Whom it was sent to, until that one says that it has it. */
   holder: Member | null;
   timer: NodeJS.Timeout | null;
@@ -159,7 +161,8 @@ export class Handover {
     const connection = this.#held.get(id);
     if (connection?.holder?.worker !== worker) return;
     // It would be sent there again and again.
-    if (connection.asked.has(worker) && !connection.moves) return this.#drop(connection);
+    if (connection.declined.has(worker) && !connection.moves) return this.#drop(connection);
+    connection.declined.add(worker);
     connection.asked.add(worker);
     this.#again(connection);
   }
@@ -217,6 +220,7 @@ export class Handover {
       slot: null,
       ...more,
       asked: new Set(),
+      declined: new Set(),
       holder: null,
       timer: null,
     };

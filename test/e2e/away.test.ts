@@ -64,7 +64,7 @@ test('supervisors and the daemon come back with the folder, and no app notices',
   leave();
   for (const pid of box.supervisors()) process.kill(pid, 'SIGKILL');
   await until(
-    async () => (await box.rows()).every(({ unhealthy }) => unhealthy?.includes('another one is to come')),
+    async () => (await box.rows()).every(({ unhealthy }) => unhealthy?.includes('its supervisor is gone')),
     'the daemon to miss them',
   );
   comeBack();

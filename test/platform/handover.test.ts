@@ -203,3 +203,17 @@ test('one that its only worker cannot take is closed in the end', () => {
   }
   assert.deepEqual([client.closed, handover.count], [true, 0]);
 });
+
+test('one that was asked, said yes, and then does not want it after all, as its drain has begun, costs no connection', () => {
+  const [busy, leaving, other] = [new FakeWorker(0), new FakeWorker(1), new FakeWorker(2)];
+  const listener = listenerOf({ worker: busy, open: 9 }, { worker: leaving, open: 0 }, { worker: other, open: 1 });
+  const handover = new Handover();
+  const client = new FakeClient();
+  handover.passOn(listener, busy, client, 3);
+  const [id = 0] = leaving.heard('offer');
+  handover.claim([memberOf(listener, leaving)], id);
+  listener.members.delete(leaving);
+  handover.declined(leaving, id);
+  assert.equal(client.closed, false);
+  assert.deepEqual([...busy.heard('take'), ...other.heard('take'), ...other.heard('offer')], [id]);
+});
